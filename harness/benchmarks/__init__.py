@@ -1,0 +1,1 @@
+"""Figures of the harness itself, against what a bare script or Kafka's own tool reaches."""

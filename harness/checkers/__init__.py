@@ -1,0 +1,1 @@
+"""Pure functions from stored evidence to findings, one anomaly family per file."""

@@ -1,0 +1,1 @@
+"""Faults as guards: journal, inject, prove the effect, hold, heal, prove the healing."""

@@ -1,0 +1,156 @@
+"""What a run says in the end: the shape of ``run.json``, the contract with every reader.
+
+The first keys are fixed by the design. Instants are seconds since the run
+started; durations are seconds unless the name says otherwise. ``None`` means
+"did not happen" or "not measured", never zero.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from harness.model import Frozen
+from harness.verdict import Kind, Verdict
+
+SCHEMA = "edge-harness/run/1"
+MAX_WITNESSES = 32
+
+
+class Witness(Frozen):
+    """One offending record, batch or window, with enough to look it up again.
+
+    ``record`` is "producer/partition/sequence"; ``at_s`` its intended send instant.
+    """
+
+    record: str = ""
+    partition: int | None = None
+    offsets: tuple[int, ...] = ()
+    at_s: float | None = None
+    detail: str = ""
+
+
+class Finding(Frozen):
+    """What one checker says. ``compared`` counts the evidence; all zero means UNKNOWN.
+
+    ``summary`` is one sentence a person understands; ``limit`` is the tolerance or budget.
+    ``excused`` counts violations a documented rule permits, by rule.
+    """
+
+    checker: str
+    kind: Kind
+    verdict: Verdict
+    summary: str
+    compared: dict[str, int] = {}
+    violations: int = 0
+    limit: str = ""
+    witnesses: tuple[Witness, ...] = Field(default=(), max_length=MAX_WITNESSES)
+    excused: dict[str, int] = {}
+
+
+class FaultOutcome(Frozen):
+    """One fault as it went: when each step was reached, and what was run."""
+
+    name: str
+    kind: str
+    target: str
+    nodes: tuple[str, ...] = ()
+    why_this_target: str
+    injected_at: float | None = None
+    effect_proven_at: float | None = None
+    healed_at: float | None = None
+    healing_proven_at: float | None = None
+    effect_proof: str = ""
+    healing_proof: str = ""
+    commands: tuple[str, ...] = ()
+
+
+class Recovery(Frozen):
+    """One fault's recovery, worst partition first: seconds, or None when never reached.
+
+    ``detected_s`` from injection to the first failed or late attempt; ``first_ack_s`` from
+    injection to the invoke of the first attempt that succeeded on the last partition to come
+    back (availability lost); ``steady_s`` and ``drained_s`` from the healing. ``expected_s``
+    is computed from the live configuration, ``expected_why`` says from which settings.
+    """
+
+    fault: str
+    detected_s: float | None
+    first_ack_s: float | None
+    steady_s: float | None
+    drained_s: float | None
+    expected_s: float | None
+    expected_why: str = ""
+    budget_s: float | None = None
+    worst_partition: int | None = None
+
+
+class Unavailability(Frozen):
+    """One window in which one partition did not serve, measured on intended instants."""
+
+    partition: int
+    from_s: float
+    to_s: float
+    attempts: int
+
+
+class LatencyRow(Frozen):
+    """Latency from the intended instant to the outcome, of ``count`` records.
+
+    ``censored`` records never got an outcome and count as at least this late.
+    A quantile without enough samples for a 95 % bound is None.
+    """
+
+    count: int
+    p50_ms: float | None
+    p99_ms: float | None
+    p999_ms: float | None
+    max_ms: float | None
+    censored: int = 0
+
+
+class Attempts(Frozen):
+    """Records by outcome."""
+
+    ok: int = 0
+    fail: int = 0
+    unknown: int = 0
+
+
+class LoadReached(Frozen):
+    """What the load asked for and what it reached, in records and records per second."""
+
+    asked_per_s: float
+    reached_per_s: float
+    records: int
+    attempts: Attempts
+    send_error_p99_ms: float | None = None
+
+
+class RunDocument(Frozen):
+    """``run.json``."""
+
+    schema_: str = Field(default=SCHEMA, alias="schema")
+    run_id: str
+    scenario: str
+    platform: str
+    seed: int
+    verdict: Verdict
+    exit_code: int
+    sentence: str
+    """The verdict as one sentence a person understands in ten seconds."""
+    title: str
+    expect: str
+    started_at: str
+    duration_s: float
+    findings: tuple[Finding, ...]
+    faults: tuple[FaultOutcome, ...]
+    recovery: tuple[Recovery, ...]
+    unavailability: tuple[Unavailability, ...]
+    latency: dict[str, LatencyRow]
+    load: LoadReached | None
+    phases: dict[str, tuple[float, float]] = {}
+    environment: dict[str, dict[str, str]]
+    command: tuple[str, ...]
+    harness_version: str
+
+    model_config = Frozen.model_config | {"populate_by_name": True}

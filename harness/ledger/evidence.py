@@ -1,0 +1,141 @@
+"""Everything a checker may look at, loaded from one run directory.
+
+The columns are numpy arrays of equal length, one entry per ledger row. Loading
+prefers Parquet and falls back to the Arrow streams of a run that died; a cut
+tail is dropped and remembered in ``tail_cut``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from harness.errors import EvidenceError
+from harness.ledger import schema, tables
+from harness.model import Event, JournalEntry, RunStarted
+from harness.rundir import RunDirectory
+
+E = TypeVar("E")
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """The ``attempts`` table; see ``harness.ledger.schema`` for the columns."""
+
+    producer: Ints
+    partition: Ints
+    first_seq: Ints
+    count: Ints
+    t_intended: Ints
+    t_sent: Ints
+    t_done: Ints
+    outcome: Ints
+    base_offset: Ints
+    bytes: Ints
+    error: npt.NDArray[np.str_]
+
+    @property
+    def rows(self) -> int:
+        """How many rows (batches) there are."""
+        return len(self.producer)
+
+
+@dataclass(frozen=True, eq=False)
+class Reads:
+    """The ``reads`` table."""
+
+    partition: Ints
+    producer: Ints
+    first_seq: Ints
+    count: Ints
+    first_offset: Ints
+    state: Ints
+    detail: npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True, eq=False)
+class Announced:
+    """The ``announced`` table."""
+
+    producer: Ints
+    partition: Ints
+    until_seq: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The ``samples`` of every probe."""
+
+    t: Ints
+    source: npt.NDArray[np.str_]
+    name: npt.NDArray[np.str_]
+    value: Floats
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One run, as stored."""
+
+    events: tuple[Event, ...]
+    journal: tuple[JournalEntry, ...]
+    attempts: Attempts
+    announced: Announced
+    reads: Reads
+    samples: Samples
+    tail_cut: bool = False
+
+    @cached_property
+    def started(self) -> RunStarted:
+        """What was asked for; its instant is the run's zero."""
+        first = self.events[0] if self.events else None
+        if not isinstance(first, RunStarted):
+            raise EvidenceError("the run has no beginning", why="events.jsonl does not open with it")
+        return first
+
+    def last(self, kind: type[E]) -> E | None:
+        """The last event of type *kind*, or None."""
+        return next((event for event in reversed(self.events) if isinstance(event, kind)), None)
+
+    def seconds(self, t: int) -> float:
+        """The monotonic instant *t* as seconds since the run started."""
+        return (t - self.started.t) / 1e9
+
+
+def load(directory: RunDirectory) -> Evidence:
+    """Read the evidence of the run in *directory*.
+
+    Raises:
+        EvidenceError: a file is damaged beyond its tail, or of another version.
+    """
+    attempts, cut_attempts = tables.read(directory.ledger, "attempts", schema.ATTEMPTS)
+    announced, cut_announced = tables.read(directory.ledger, "announced", schema.ANNOUNCED)
+    reads, cut_reads = tables.read(directory.ledger, "reads", schema.READS)
+    samples, _ = tables.read(directory.samples, "samples", schema.SAMPLES)
+    return Evidence(
+        events=tuple(directory.read_events()),
+        journal=tuple(directory.read_journal()),
+        attempts=columns(Attempts, attempts),
+        announced=columns(Announced, announced),
+        reads=columns(Reads, reads),
+        samples=columns(Samples, samples),
+        tail_cut=cut_attempts or cut_announced or cut_reads,
+    )
+
+
+def columns(shape: type[E], table: pa.Table) -> E:
+    """The columns of *table* as a *shape*, whose fields carry the same names; integers widened."""
+    return shape(**{name: _column(table.column(name)) for name in table.column_names})
+
+
+def _column(column: pa.ChunkedArray) -> npt.NDArray[np.generic]:
+    if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
+        return np.asarray(column.to_pylist(), dtype=np.str_)
+    values: npt.NDArray[np.generic] = column.to_numpy()
+    return values if values.dtype.kind == "f" else values.astype(np.int64, copy=False)

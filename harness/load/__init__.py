@@ -1,0 +1,1 @@
+"""Locust load: open-loop plans, producers in their own interpreter, record frames."""

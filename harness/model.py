@@ -1,0 +1,249 @@
+"""The values that cross module borders, and the lines of ``events.jsonl`` and ``journal.jsonl``.
+
+``events.jsonl`` holds one ``Event`` a line and ``journal.jsonl`` one
+``JournalEntry`` a line, both in the order of their instants. Together with the
+ledger and the samples they are everything checkers and the report may know:
+``run.json`` is a pure function of them. Instants (``t`` and every ``*_t``) are
+CLOCK_MONOTONIC nanoseconds; ``wall`` is a label only.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+EVENTS_VERSION = 1
+
+
+class Outcome(IntEnum):
+    """How an attempt ended: must exist, must not exist, may exist."""
+
+    OK = 0
+    FAIL = 1
+    UNKNOWN = 2
+
+
+class ReadState(IntEnum):
+    """What the reader made of a record it got back."""
+
+    GOOD = 0
+    CORRUPT = 1
+    FOREIGN = 2
+    MISROUTED = 3
+
+
+class Phase(StrEnum):
+    """The phases of a run, in their order; ``disturb`` and ``recover`` may alternate."""
+
+    PREPARE = "prepare"
+    STEADY = "steady"
+    DISTURB = "disturb"
+    RECOVER = "recover"
+    DRAIN = "drain"
+    VERIFY = "verify"
+    REPORT = "report"
+
+
+class Frozen(BaseModel):
+    """A value of the file format: unknown keys are errors, nothing changes after birth."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Guarantee(Frozen):
+    """What must hold of records. ``allowed`` violations are excused, the next one fails."""
+
+    name: Literal["no_loss", "no_duplicates", "order_per_key", "no_phantoms", "integrity"]
+    allowed: int = 0
+
+
+class Budgets(Frozen):
+    """What must hold of times; None means measured and shown, not judged.
+
+    A recovery's budget is ``recovery_factor`` times the time expected from the live
+    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it.
+    """
+
+    latency_p99_ms: float | None = None
+    recovery_s: float | None = None
+    recovery_factor: float = 1.5
+    recovery_slack_s: float = 5.0
+    load_reached: float = 0.95
+    send_error_p99_ms: float = 20.0
+
+
+class _Event(Frozen):
+    t: int
+    wall: str
+
+
+class RunStarted(_Event):
+    """The first line: what was asked for. ``title`` is the scenario's docstring sentence."""
+
+    kind: Literal["run-started"] = "run-started"
+    version: int = EVENTS_VERSION
+    run_id: str
+    scenario: str
+    title: str
+    platform: str
+    stack: str
+    seed: int
+    expect: Literal["held", "broken"] = "held"
+    guarantees: tuple[Guarantee, ...]
+    budgets: Budgets
+    command: tuple[str, ...]
+    settings: dict[str, str] = {}
+    """Every effective stack setting that was not a default, with where it came from."""
+
+
+class EnvironmentSeen(_Event):
+    """What the run ran on.
+
+    ``parts`` are versions, ``host`` facts of the machine, ``effective`` the configuration
+    read back from the live cluster.
+    """
+
+    kind: Literal["environment"] = "environment"
+    parts: dict[str, str]
+    host: dict[str, str]
+    effective: dict[str, str]
+
+
+class PhaseEntered(_Event):
+    """The run moved on to ``phase``."""
+
+    kind: Literal["phase"] = "phase"
+    phase: Phase
+
+
+class LoadPlanned(_Event):
+    """What the load was asked to do. Batches are intended every 1/rate; ``record_bytes`` per value."""
+
+    kind: Literal["load-planned"] = "load-planned"
+    topic: str
+    partitions: int
+    replication: int
+    rate: float
+    keys: int
+    record_bytes: int
+    producers: int
+    processes: int
+    client: dict[str, str]
+
+
+class LoadEnded(_Event):
+    """What Locust itself counted, to be held against the ledger; one request is one batch.
+
+    ``first_t`` and ``last_t`` bound the intended instants that were due.
+    ``clean`` is False when a worker died or its ledger had a cut tail.
+    """
+
+    kind: Literal["load-ended"] = "load-ended"
+    first_t: int
+    last_t: int
+    locust_requests: int
+    locust_failures: int
+    clean: bool
+    detail: str = ""
+
+
+class Fence(Frozen):
+    """One partition's proof that everything was read: ``position`` passed ``sentinel_offset``."""
+
+    partition: int
+    first_offset: int
+    end_offset: int
+    committed_end_offset: int
+    sentinel_offset: int
+    position: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether the partition was read through the sentinel from its first offset."""
+        reached = self.position > self.sentinel_offset >= self.end_offset
+        return reached and self.end_offset == self.committed_end_offset
+
+
+class FencePassed(_Event):
+    """The reader finished: load stopped, sentinel written, every partition read through it."""
+
+    kind: Literal["fence"] = "fence"
+    fences: tuple[Fence, ...]
+
+
+class Noted(_Event):
+    """Something worth a line on the timeline: a restart, a role that moved, a warning."""
+
+    kind: Literal["note"] = "note"
+    text: str
+    node: str = ""
+
+
+class Aborted(_Event):
+    """The run was ended early: a signal, an error, a vacuity guard that did not hold."""
+
+    kind: Literal["aborted"] = "aborted"
+    reason: str
+    by_user: bool
+
+
+class RunEnded(_Event):
+    """The last line of a run that ended by itself; its absence means the harness died."""
+
+    kind: Literal["run-ended"] = "run-ended"
+
+
+Event = Annotated[
+    RunStarted
+    | EnvironmentSeen
+    | PhaseEntered
+    | LoadPlanned
+    | LoadEnded
+    | FencePassed
+    | Noted
+    | Aborted
+    | RunEnded,
+    Field(discriminator="kind"),
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class JournalEntry(Frozen):
+    """One step of one fault.
+
+    Written and fsynced before the step it announces (``planned``) or after the fact it
+    states (all others).
+
+    ``fault`` numbers the faults of a run from 1. ``commands`` are what was run, as a human
+    would paste it. ``proof`` says what the probes saw. ``undo`` is for ``heal``.
+    """
+
+    t: int
+    wall: str
+    fault: int
+    step: Literal[
+        "planned",
+        "injected",
+        "effect-proven",
+        "effect-unproven",
+        "healed",
+        "healing-proven",
+        "healing-unproven",
+    ]
+    name: str
+    kind: str
+    """The mechanism-free family: kill, terminate, pause, partition, …"""
+    target: str
+    nodes: tuple[str, ...] = ()
+    """Every node whose state the fault changes."""
+    why_this_target: str
+    partitions: tuple[int, ...] = ()
+    """Partitions of the load's topic that the target led at injection; empty: not applicable."""
+    commands: tuple[str, ...] = ()
+    proof: str = ""
+    undo: tuple[dict[str, str], ...] = ()
+    traits: dict[str, str] = {}
+    """What recovery expectations need: e.g. scope=everyone, direction=one-way, data=wiped."""

@@ -1,0 +1,1 @@
+"""Measurements of the stack at an instant."""

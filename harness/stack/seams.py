@@ -1,0 +1,174 @@
+"""What faults, load and the run may know of a stack: nodes, services and roles.
+
+Small protocols, so that a fault asks "can this be started again?" instead of
+knowing brokers, and so that every platform serves the same scenarios.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+
+class Process(Protocol):
+    """One live process of the system under test, safe against reuse of its pid."""
+
+    @property
+    def pid(self) -> int:
+        """The pid as the harness sees it."""
+        ...
+
+    @property
+    def start_ticks(self) -> int:
+        """Field 22 of /proc/PID/stat: with the pid it names one process for good."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether it still runs (stopped counts as running)."""
+        ...
+
+    def is_stopped(self) -> bool:
+        """Whether SIGSTOP holds it (state T in /proc)."""
+        ...
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal through the pidfd.
+
+        Raises:
+            ProcessLookupError: it is gone.
+        """
+        ...
+
+    def wait_gone(self, seconds: float) -> None:
+        """Return when it has ended.
+
+        Raises:
+            StackError: it still runs after *seconds*.
+        """
+        ...
+
+
+class Node(Protocol):
+    """One host of the system under test: an address and a network of its own."""
+
+    @property
+    def name(self) -> str:
+        """Unique in the stack: ``broker-1``, ``load-1``, ``observer``."""
+        ...
+
+    @property
+    def role(self) -> str:
+        """``broker``, ``load`` or ``observer`` (where the harness itself stands)."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The node's IPv4 address."""
+        ...
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """TCP ports on which its service listens; the first one serves clients."""
+        ...
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """The argv that runs *argv* inside the node's network, as a person would paste it."""
+        ...
+
+    def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
+        """Whether a new TCP connection from this node to *address*:*port* completes in time.
+
+        Callable from any thread; the attempt happens inside the node's network.
+        """
+        ...
+
+
+class Service(Protocol):
+    """What runs on a node and can be started again after it died."""
+
+    @property
+    def process(self) -> Process:
+        """The present process, alive or not."""
+        ...
+
+    def start(self) -> None:
+        """Start it again on the same node with the same data and configuration."""
+        ...
+
+    def wait_ready(self, seconds: float) -> str:
+        """Return, with the proof in words, when it serves again with all its replicas in sync.
+
+        Raises:
+            StackError: not within *seconds*.
+        """
+        ...
+
+    def wipe(self) -> None:
+        """Delete its data; only while it is down."""
+        ...
+
+
+class Roles(Protocol):
+    """Who plays which part in the cluster right now; every answer is a node's name.
+
+    All raise StackError when the cluster does not answer in time.
+    """
+
+    def brokers(self) -> tuple[str, ...]:
+        """Every broker of the stack, dead or alive, sorted."""
+        ...
+
+    def leader(self, topic: str, partition: int) -> str:
+        """The leader of a partition."""
+        ...
+
+    def replicas(self, topic: str, partition: int) -> tuple[str, ...]:
+        """All replicas of a partition, leader first."""
+        ...
+
+    def in_sync(self, topic: str, partition: int) -> tuple[str, ...]:
+        """The in-sync replicas of a partition."""
+        ...
+
+    def led_by(self, topic: str, node: str) -> tuple[int, ...]:
+        """The partitions of *topic* that *node* leads."""
+        ...
+
+    def controller(self) -> str:
+        """The active controller (leader of the metadata quorum)."""
+        ...
+
+    def coordinator(self, group: str) -> str:
+        """The coordinator of a consumer group."""
+        ...
+
+
+class Stack(Protocol):
+    """A booted system under test."""
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Every node by name, in the order of stack.yaml; ``observer`` last."""
+        ...
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """What runs on the nodes that run something, by node name."""
+        ...
+
+    @property
+    def roles(self) -> Roles:
+        """Live role look-up."""
+        ...
+
+    @property
+    def bootstrap(self) -> str:
+        """``host:port,…`` for Kafka clients."""
+        ...
+
+    @property
+    def logs(self) -> Path:
+        """Where every node's logs go."""
+        ...
