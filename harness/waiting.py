@@ -42,7 +42,7 @@ def wait_for(
     Raises:
         StackError: the time was up; carries the last observation.
     """
-    not_yet = (NotYet, *retry_on)
+    not_yet: tuple[type[Exception], ...] = (NotYet, *retry_on)
     deadline = clock.now() + int(seconds * NANOS_PER_SECOND)
     while True:
         try:
