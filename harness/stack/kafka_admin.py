@@ -1,0 +1,205 @@
+"""Administrative calls to a live Kafka cluster, and who plays which part in it.
+
+Every call survives a booting or limping cluster: it is repeated until its time
+is up, and the error then carries what was last seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    PartitionMetadata,
+    ResourceType,
+    TopicMetadata,
+)
+
+from harness.errors import StackError
+from harness.stack.quorum import quorum_leader
+from harness.waiting import NotYet, wait_for
+
+T = TypeVar("T")
+
+_CALL_S = 2.0
+_PATIENCE_S = 30.0
+
+
+class KafkaAdmin:
+    """Administration and role look-up; see ``harness.stack.seams.Roles``."""
+
+    def __init__(self, brokers: Mapping[int, tuple[str, str]], port: int) -> None:
+        """*brokers* maps a node id to (node name, address)."""
+        self._brokers = brokers
+        self._port = port
+        self.bootstrap = ",".join(f"{address}:{port}" for _, address in brokers.values())
+        self._client = AdminClient({"bootstrap.servers": self.bootstrap, **QUIET})
+
+    def brokers(self) -> tuple[str, ...]:
+        """Every broker of the stack, sorted."""
+        return tuple(sorted(name for name, _ in self._brokers.values()))
+
+    def leader(self, topic: str, partition: int) -> str:
+        """The leader of a partition, waited for while there is none."""
+        return self._name(self._led(topic, partition).leader)
+
+    def replicas(self, topic: str, partition: int) -> tuple[str, ...]:
+        """All replicas of a partition, leader first."""
+        found = self._led(topic, partition)
+        names = sorted(self._name(replica) for replica in found.replicas)
+        return tuple(sorted(names, key=lambda name: name != self._name(found.leader)))
+
+    def in_sync(self, topic: str, partition: int) -> tuple[str, ...]:
+        """The in-sync replicas of a partition."""
+        return tuple(sorted(self._name(replica) for replica in self._led(topic, partition).isrs))
+
+    def led_by(self, topic: str, node: str) -> tuple[int, ...]:
+        """The partitions of *topic* that *node* leads."""
+        partitions = self._topic(topic).partitions
+        return tuple(sorted(n for n, found in partitions.items() if self._known(found.leader) == node))
+
+    def controller(self) -> str:
+        """The leader of the metadata quorum."""
+        return self._patiently("finding the controller", self._ask_for_controller)
+
+    def coordinator(self, group: str) -> str:
+        """The coordinator of a consumer group."""
+        described = self._client.describe_consumer_groups([group], request_timeout=_CALL_S)[group]
+        return self._patiently(
+            f"finding the coordinator of {group}", lambda: self._name(described.result().coordinator.id)
+        )
+
+    def wait_for_brokers(self, seconds: float) -> None:
+        """Return when every broker has registered."""
+        self._patiently("seeing every broker", self._see_every_broker, seconds)
+
+    def create_topic(self, name: str, *, partitions: int, replication: int, config: Mapping[str, str]) -> None:
+        """Create a topic and wait until all its replicas are in sync."""
+        topic = NewTopic(name, partitions, replication, config=dict(config))
+        self._patiently(f"creating topic {name}", lambda: self._create(topic))
+        self.wait_in_sync(name, _PATIENCE_S)
+
+    def wait_in_sync(self, topic: str, seconds: float) -> None:
+        """Return when every replica of every partition of *topic* is in sync."""
+        self._patiently(f"all replicas of {topic} in sync", lambda: self._see_in_sync(topic), seconds)
+
+    def topics(self) -> tuple[str, ...]:
+        """Every topic, sorted, internal ones left out."""
+        return tuple(sorted(name for name in self._metadata().topics if not name.startswith("__")))
+
+    def effective(self, topic: str) -> dict[str, str]:
+        """What the cluster says it runs with: broker settings, and the topic's under ``topic.``."""
+        first = str(min(self._brokers))
+        broker = self._described(ConfigResource(ResourceType.BROKER, first))
+        of_topic = self._described(ConfigResource(ResourceType.TOPIC, topic))
+        return broker | {f"topic.{key}": value for key, value in of_topic.items()}
+
+    def prove_ready(self, topic: str, payload: bytes, seconds: float) -> None:
+        """Write *payload* to every partition with acks=all and read it back.
+
+        Raises:
+            StackError: not every partition served within *seconds*.
+        """
+        partitions = sorted(self._topic(topic).partitions)
+        offsets = self._patiently(
+            f"an acknowledged write on every partition of {topic}",
+            lambda: self._write_each(topic, partitions, payload),
+            seconds,
+        )
+        self._patiently(f"reading {topic} back", lambda: self._read_each(topic, offsets), seconds)
+
+    def _write_each(self, topic: str, partitions: list[int], payload: bytes) -> dict[int, int]:
+        acked: dict[int, int] = {}
+        producer = Producer({"bootstrap.servers": self.bootstrap, "acks": "all", "linger.ms": 0, **QUIET})
+        for partition in partitions:
+            producer.produce(
+                topic,
+                payload,
+                partition=partition,
+                on_delivery=lambda error, message: error or acked.update({message.partition(): message.offset()}),
+            )
+        producer.flush(_CALL_S * 2)
+        if len(acked) < len(partitions):
+            raise NotYet(f"acknowledged on {sorted(acked)} of {partitions}")
+        return acked
+
+    def _read_each(self, topic: str, offsets: Mapping[int, int]) -> None:
+        settings = {"bootstrap.servers": self.bootstrap, "group.id": "edge-readiness", **QUIET}
+        consumer = Consumer({**settings, "enable.auto.commit": False})
+        try:
+            consumer.assign([TopicPartition(topic, partition, at) for partition, at in offsets.items()])
+            read = {message.partition() for message in consumer.consume(len(offsets), timeout=_CALL_S * 2)}
+        finally:
+            consumer.close()
+        if read < set(offsets):
+            raise NotYet(f"read from {sorted(read)} of {sorted(offsets)}")
+
+    def _metadata(self, topic: str | None = None) -> TopicMetadata:
+        return self._client.list_topics(topic, timeout=_CALL_S)
+
+    def _topic(self, name: str) -> TopicMetadata:
+        def observe() -> TopicMetadata:
+            found = self._metadata(name).topics[name]
+            if found.error is not None:
+                raise NotYet(str(found.error))
+            return found
+
+        return self._patiently(f"describing topic {name}", observe)
+
+    def _led(self, topic: str, partition: int) -> PartitionMetadata:
+        def observe() -> PartitionMetadata:
+            found = self._topic(topic).partitions.get(partition)
+            if found is None or found.leader not in self._brokers:
+                raise NotYet("it has no leader")
+            return found
+
+        return self._patiently(f"finding the leader of {topic}/{partition}", observe)
+
+    def _ask_for_controller(self) -> str:
+        refusals: list[str] = []
+        for _, address in self._brokers.values():
+            try:
+                return self._name(quorum_leader(address, self._port, seconds=1.0))
+            except StackError as error:
+                refusals.append(error.why)
+        raise NotYet("; ".join(refusals))
+
+    def _see_every_broker(self) -> None:
+        seen = sorted(self._metadata().brokers)
+        if seen != sorted(self._brokers):
+            raise NotYet(f"only brokers {seen}")
+
+    def _create(self, topic: NewTopic) -> None:
+        self._client.create_topics([topic], request_timeout=_CALL_S * 2)[topic.topic].result()
+
+    def _see_in_sync(self, topic: str) -> None:
+        partitions = self._topic(topic).partitions
+        behind = sorted(n for n, found in partitions.items() if set(found.isrs) != set(found.replicas))
+        if behind:
+            raise NotYet(f"partitions {behind} lack a replica")
+
+    def _described(self, resource: ConfigResource) -> dict[str, str]:
+        def observe() -> dict[str, str]:
+            answer = self._client.describe_configs([resource], request_timeout=_CALL_S)[resource].result()
+            return {name: str(entry.value) for name, entry in sorted(answer.items()) if not entry.is_sensitive}
+
+        return self._patiently("reading the effective configuration", observe)
+
+    def _name(self, broker_id: int) -> str:
+        if broker_id not in self._brokers:
+            raise NotYet(f"broker {broker_id} is not one of this stack")
+        return self._brokers[broker_id][0]
+
+    def _known(self, broker_id: int) -> str:
+        return self._brokers.get(broker_id, ("none", ""))[0]
+
+    def _patiently(self, what: str, observe: Callable[[], T], seconds: float = _PATIENCE_S) -> T:
+        return wait_for(observe, what=what, seconds=seconds, retry_on=(KafkaException,), fix="see logs/broker-*.log")
+
+
+QUIET = {"log_level": 0, "socket.connection.setup.timeout.ms": 2000, "reconnect.backoff.max.ms": 500}
+"""librdkafka writes nothing to a user's terminal, and does not wait long for a broker that is away."""

@@ -1,0 +1,115 @@
+"""A process of the system under test, in its node's network and in its own pid and mount namespace.
+
+It is PID 1 of its pid namespace, so its death takes its children along. It is
+named by a pidfd: no signal can hit a stranger that got its pid later.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from harness.errors import StackError
+from harness.rundir import private
+from harness.waiting import NotYet, wait_for
+
+
+class NamespacedProcess:
+    """One started process; see ``harness.stack.seams.Process``."""
+
+    def __init__(self, launcher: subprocess.Popen[bytes], pid: int) -> None:
+        self._launcher = launcher
+        self._pid = pid
+        self._pidfd = os.pidfd_open(pid)
+        self._start_ticks = int(_stat(pid)[19])
+
+    @classmethod
+    def start(
+        cls, enter: Sequence[str], argv: Sequence[str], *, environment: Mapping[str, str], log: Path
+    ) -> NamespacedProcess:
+        """Start *argv* behind the *enter* prefix; both outputs are appended to *log*.
+
+        Raises:
+            StackError: it did not start; carries the end of the log.
+        """
+        # unshare forks and waits: it reaps the process, dies with the harness and takes it along.
+        own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+        with open(log, "ab", opener=private) as output:
+            launcher = subprocess.Popen(
+                [*enter, *own, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+            )
+        pid = wait_for(
+            lambda: _only_child(launcher, argv[0]), what=f"starting {argv[0]}", seconds=10, every=0.002
+        )
+        return cls(launcher, pid)
+
+    @property
+    def pid(self) -> int:
+        """The pid as the harness sees it."""
+        return self._pid
+
+    @property
+    def start_ticks(self) -> int:
+        """Field 22 of /proc/PID/stat."""
+        return self._start_ticks
+
+    def is_alive(self) -> bool:
+        """Whether it still runs; stopped counts as running."""
+        return not self._ended(0)
+
+    def is_stopped(self) -> bool:
+        """Whether SIGSTOP holds it."""
+        return self.is_alive() and _stat(self._pid)[0] == "T"
+
+    def send(self, number: signal.Signals) -> None:
+        """Send signal *number*.
+
+        Raises:
+            ProcessLookupError: it is gone.
+        """
+        signal.pidfd_send_signal(self._pidfd, number)
+
+    def wait_gone(self, seconds: float) -> None:
+        """Return when it has ended and is reaped.
+
+        Raises:
+            StackError: it still runs after *seconds*.
+        """
+        if not self._ended(seconds):
+            raise StackError(f"process {self._pid} still runs after {seconds:g} s")
+        self._launcher.wait(timeout=seconds + 5)
+
+    def _ended(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+
+def _only_child(launcher: subprocess.Popen[bytes], name: str) -> int:
+    if launcher.poll() is not None:
+        raise StackError(f"{name} did not start", why=f"exit code {launcher.returncode}")
+    try:
+        children = psutil.Process(launcher.pid).children()
+    except psutil.NoSuchProcess as error:
+        raise NotYet("its launcher is gone") from error
+    if not children:
+        raise NotYet("no process yet")
+    return int(children[0].pid)
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on; the second may hold spaces."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["X"] + ["0"] * 49
