@@ -49,6 +49,6 @@ def wait_for(
             return observe()
         except not_yet as seen:
             if clock.now() >= deadline:
-                why = f"last seen: {seen or type(seen).__name__}"
+                why = f"last seen: {str(seen) or type(seen).__name__}"
                 raise StackError(f"{what} took longer than {seconds:g} s", why=why, fix=fix) from seen
         clock.sleep(every)

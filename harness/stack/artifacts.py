@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from harness.errors import BadInput, MissingAbility, unknown_name
 from harness.rundir import unwritable
@@ -45,6 +47,10 @@ class Jar:
         return Path(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
 
 
+Fetcher: TypeAlias = Callable[[Jar, Path], Path]
+"""Fetches one jar into a folder of the caller's and returns the file; any exception means it could not."""
+
+
 def cache_folder() -> Path:
     """``$XDG_CACHE_HOME/edge-harness``."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -66,7 +72,7 @@ def read_lock(folder: Path, component: str, version: str) -> tuple[Jar, ...]:
 
 def locked_versions(folder: Path, component: str) -> list[str]:
     """Every version of *component* that *folder* has a lock for."""
-    found = folder.glob(f"{component}-*.lock")
+    found = folder.glob(f"{component}-[0-9]*.lock")
     return sorted(path.name.removeprefix(f"{component}-").removesuffix(".lock") for path in found)
 
 
@@ -76,7 +82,17 @@ def write_lock(path: Path, jars: Iterable[Jar], heading: str) -> None:
     path.write_text("\n".join([f"# {heading}", *lines]) + "\n")
 
 
-def ensure(jars: Iterable[Jar], progress: Progress | None = None) -> tuple[Path, ...]:
+def fetch_from_maven(jar: Jar, folder: Path) -> Path:
+    """Fetch *jar* from the repositories that Maven's settings name, into *folder*."""
+    from jgo.maven import MavenContext  # noqa: PLC0415 - 0.25 s that a warm cache never pays
+
+    context = MavenContext(repo_cache=folder, timeout=_TIMEOUT_S)
+    return Path(context.create_dependency(jar.coordinates).artifact.resolve())
+
+
+def ensure(
+    jars: Iterable[Jar], progress: Progress | None = None, *, fetch: Fetcher = fetch_from_maven
+) -> tuple[Path, ...]:
     """The paths of *jars* in the cache, each verified, fetched first where missing or damaged.
 
     Raises:
@@ -88,7 +104,7 @@ def ensure(jars: Iterable[Jar], progress: Progress | None = None) -> tuple[Path,
         good = pool.map(lambda jar: is_good(store / jar.path, jar), wanted)
         bad = [jar for jar, fine in zip(wanted, good, strict=True) if not fine]
     if bad:
-        _fetch(bad, store, progress or (lambda _done, _total: None))
+        _fetch(bad, store, progress or (lambda _done, _total: None), fetch)
     return tuple(store / jar.path for jar in wanted)
 
 
@@ -106,7 +122,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fetch(jars: list[Jar], store: Path, progress: Progress) -> None:
+def _fetch(jars: list[Jar], store: Path, progress: Progress, fetch: Fetcher) -> None:
     total, done = sum(jar.size for jar in jars), 0
     try:
         store.mkdir(parents=True, exist_ok=True)
@@ -115,7 +131,7 @@ def _fetch(jars: list[Jar], store: Path, progress: Progress) -> None:
         raise unwritable(store, error) from error
     try:
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-            running = {pool.submit(_fetch_one, jar, scratch, store): jar for jar in jars}
+            running = {pool.submit(_fetch_one, jar, scratch, store, fetch): jar for jar in jars}
             for finished in as_completed(running):
                 _raise_first(finished.exception(), running[finished], pool)
                 done += running[finished].size
@@ -130,19 +146,24 @@ def _raise_first(error: BaseException | None, jar: Jar, pool: ThreadPoolExecutor
     pool.shutdown(wait=False, cancel_futures=True)
     if isinstance(error, MissingAbility):
         raise error
-    why = str(error).splitlines()[0] if str(error) else type(error).__name__
     raise MissingAbility(
         f"{jar.coordinates} could not be fetched",
-        why=why,
+        why=deepest_cause(error),
         fix="the first run needs the network (a mirror: set it up for Maven); later runs do not",
     ) from error
 
 
-def _fetch_one(jar: Jar, scratch: Path, store: Path) -> None:
-    from jgo.maven import MavenContext  # noqa: PLC0415 - 0.25 s that a warm cache never pays
+def deepest_cause(error: BaseException) -> str:
+    """What went wrong at the bottom of a chain of exceptions, in words and without addresses."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    plain = re.sub(r"\s*\S*https?://\S*", "", (words.splitlines() or [""])[0]).strip()
+    return plain or type(error).__name__
 
-    context = MavenContext(repo_cache=scratch, timeout=_TIMEOUT_S)
-    fetched = Path(context.create_dependency(jar.coordinates).artifact.resolve())
+
+def _fetch_one(jar: Jar, scratch: Path, store: Path, fetch: Fetcher) -> None:
+    fetched = fetch(jar, scratch)
     if not is_good(fetched, jar):
         raise MissingAbility(
             f"{jar.coordinates} as fetched is not what the lock names",
@@ -150,8 +171,11 @@ def _fetch_one(jar: Jar, scratch: Path, store: Path) -> None:
             fix="check the mirror in use; nothing of it was kept",
         )
     final = store / jar.path
-    final.parent.mkdir(parents=True, exist_ok=True)
-    fetched.replace(final)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        fetched.replace(final)
+    except OSError as error:
+        raise unwritable(final, error) from error
 
 
 def _parsed(line: str, path: Path) -> Jar:

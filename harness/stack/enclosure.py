@@ -26,12 +26,19 @@ from harness.errors import MissingAbility
 from harness.stack import syscalls
 
 INSIDE = "HARNESS_ENCLOSED"
+_ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def is_inside() -> bool:
     """Whether this process already runs in an enclosure."""
     return os.environ.get(INSIDE) == "1"
+
+
+def search_path() -> str:
+    """PATH with the folders in which Debian keeps ip and nft from an ordinary user's."""
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*path, *(folder for folder in _ADMINISTRATION if folder not in path)])
 
 
 def run_inside(argv: Sequence[str], environment: dict[str, str]) -> int:
@@ -81,26 +88,27 @@ def refused(error: OSError) -> MissingAbility:
 
 
 def _become_first_process(argv: Sequence[str], environment: dict[str, str], ready: int, alive: int) -> None:
+    inner = environment | {INSIDE: "1", "PATH": search_path()}
     try:
         syscalls.die_with_parent()
         os.close(alive)
         if select.select([ready], [], [], 0)[0]:
             os._exit(1)  # the keeper died before the parent-death signal was set
         os.setpgid(0, 0)  # a terminal's Ctrl-C reaches the keeper alone, which forwards it once
-        _furnish()
-        os.execvpe(argv[0], list(argv), environment | {INSIDE: "1"})
+        _furnish(inner)
+        os.execvpe(argv[0], list(argv), inner)  # noqa: S606 - an argv list, no shell
     except (OSError, subprocess.CalledProcessError) as error:
         os.write(2, f"harness: the enclosure could not be set up: {error}\n".encode())
     finally:
         os._exit(1)
 
 
-def _furnish() -> None:
+def _furnish(environment: dict[str, str]) -> None:
     """Give the enclosure its own /proc, an empty /run for network namespaces, and loopback."""
     syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
     syscalls.mount("proc", "/proc", "proc")
     syscalls.mount("tmpfs", "/run", "tmpfs", 0, "mode=0755")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], env=environment, check=True)
 
 
 def _keep(child: int) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
+    ClusterMetadata,
     ConfigResource,
     NewTopic,
     PartitionMetadata,
@@ -77,7 +78,9 @@ class KafkaAdmin:
         """Return when every broker has registered."""
         self._patiently("seeing every broker", self._see_every_broker, seconds)
 
-    def create_topic(self, name: str, *, partitions: int, replication: int, config: Mapping[str, str]) -> None:
+    def create_topic(
+        self, name: str, *, partitions: int, replication: int, config: Mapping[str, str]
+    ) -> None:
         """Create a topic and wait until all its replicas are in sync."""
         topic = NewTopic(name, partitions, replication, config=dict(config))
         self._patiently(f"creating topic {name}", lambda: self._create(topic))
@@ -98,8 +101,8 @@ class KafkaAdmin:
         of_topic = self._described(ConfigResource(ResourceType.TOPIC, topic))
         return broker | {f"topic.{key}": value for key, value in of_topic.items()}
 
-    def prove_ready(self, topic: str, payload: bytes, seconds: float) -> None:
-        """Write *payload* to every partition with acks=all and read it back.
+    def prove_ready(self, topic: str, payload: Callable[[int], bytes], seconds: float) -> None:
+        """Write a *payload* to every partition with acks=all and read it back.
 
         Raises:
             StackError: not every partition served within *seconds*.
@@ -112,16 +115,19 @@ class KafkaAdmin:
         )
         self._patiently(f"reading {topic} back", lambda: self._read_each(topic, offsets), seconds)
 
-    def _write_each(self, topic: str, partitions: list[int], payload: bytes) -> dict[int, int]:
+    def _write_each(
+        self, topic: str, partitions: list[int], payload: Callable[[int], bytes]
+    ) -> dict[int, int]:
         acked: dict[int, int] = {}
+
+        def remember(error: KafkaError | None, message: Message) -> None:
+            partition, offset = message.partition(), message.offset()
+            if error is None and partition is not None and offset is not None:
+                acked[partition] = offset
+
         producer = Producer({"bootstrap.servers": self.bootstrap, "acks": "all", "linger.ms": 0, **QUIET})
         for partition in partitions:
-            producer.produce(
-                topic,
-                payload,
-                partition=partition,
-                on_delivery=lambda error, message: error or acked.update({message.partition(): message.offset()}),
-            )
+            producer.produce(topic, payload(partition), partition=partition, on_delivery=remember)
         producer.flush(_CALL_S * 2)
         if len(acked) < len(partitions):
             raise NotYet(f"acknowledged on {sorted(acked)} of {partitions}")
@@ -135,10 +141,10 @@ class KafkaAdmin:
             read = {message.partition() for message in consumer.consume(len(offsets), timeout=_CALL_S * 2)}
         finally:
             consumer.close()
-        if read < set(offsets):
-            raise NotYet(f"read from {sorted(read)} of {sorted(offsets)}")
+        if missing := sorted(set(offsets) - read):
+            raise NotYet(f"nothing read from {missing}")
 
-    def _metadata(self, topic: str | None = None) -> TopicMetadata:
+    def _metadata(self, topic: str | None = None) -> ClusterMetadata:
         return self._client.list_topics(topic, timeout=_CALL_S)
 
     def _topic(self, name: str) -> TopicMetadata:
@@ -174,7 +180,12 @@ class KafkaAdmin:
             raise NotYet(f"only brokers {seen}")
 
     def _create(self, topic: NewTopic) -> None:
-        self._client.create_topics([topic], request_timeout=_CALL_S * 2)[topic.topic].result()
+        try:
+            self._client.create_topics([topic], request_timeout=_CALL_S * 2)[topic.topic].result()
+        except KafkaException as error:
+            # An earlier try may have been carried out although its answer was lost.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
 
     def _see_in_sync(self, topic: str) -> None:
         partitions = self._topic(topic).partitions
@@ -185,7 +196,9 @@ class KafkaAdmin:
     def _described(self, resource: ConfigResource) -> dict[str, str]:
         def observe() -> dict[str, str]:
             answer = self._client.describe_configs([resource], request_timeout=_CALL_S)[resource].result()
-            return {name: str(entry.value) for name, entry in sorted(answer.items()) if not entry.is_sensitive}
+            return {
+                name: str(entry.value) for name, entry in sorted(answer.items()) if not entry.is_sensitive
+            }
 
         return self._patiently("reading the effective configuration", observe)
 
@@ -198,7 +211,9 @@ class KafkaAdmin:
         return self._brokers.get(broker_id, ("none", ""))[0]
 
     def _patiently(self, what: str, observe: Callable[[], T], seconds: float = _PATIENCE_S) -> T:
-        return wait_for(observe, what=what, seconds=seconds, retry_on=(KafkaException,), fix="see logs/broker-*.log")
+        return wait_for(
+            observe, what=what, seconds=seconds, retry_on=(KafkaException,), fix="see logs/broker-*.log"
+        )
 
 
 QUIET = {"log_level": 0, "socket.connection.setup.timeout.ms": 2000, "reconnect.backoff.max.ms": 500}

@@ -35,6 +35,11 @@ class LocalStack:
         """``host:port,…`` for Kafka clients."""
         return self.roles.bootstrap
 
+    def live_pids(self) -> dict[str, int]:
+        """The pid of every service that runs at the moment, by node."""
+        running = {name: broker.process for name, broker in self.services.items()}
+        return {name: process.pid for name, process in running.items() if process.is_alive()}
+
 
 @contextlib.contextmanager
 def booted(
@@ -72,7 +77,10 @@ def _assemble(
 ) -> LocalStack:
     kafka = definition.kafka
     ports = (kafka.client_port, kafka.controller_port)
-    nodes = [NamespaceNode(n.name, n.role, n.address, ports if n.role == "broker" else ()) for n in definition.nodes]
+    nodes = [
+        NamespaceNode(n.name, n.role, n.address, ports if n.role == "broker" else ())
+        for n in definition.nodes
+    ]
     observer = Observer(definition.network.observer)
     build_network(observer, nodes, prefix=definition.network.prefix)
     brokers = {node_id: (node.name, node.address) for node_id, node in enumerate(brokers_of(definition), 1)}

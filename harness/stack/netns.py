@@ -92,7 +92,11 @@ def _plugged(number: int, node: NamespaceNode) -> list[str]:
 def _ip(lines: Sequence[str], namespace: str = "") -> None:
     where = ["-netns", namespace] if namespace else []
     done = subprocess.run(
-        ["ip", *where, "-batch", "-"], input="\n".join(lines) + "\n", capture_output=True, text=True, check=False
+        ["ip", *where, "-batch", "-"],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise StackError("the network could not be built", why=done.stderr, fix="harness doctor")

@@ -38,7 +38,7 @@ def setns(fd: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
-    """mount(2), with exactly these options; the ``mount`` command would repeat old ones."""
+    """Mount with exactly these options; the ``mount`` command would repeat old ones."""
     arguments = (source.encode(), target.encode(), kind.encode())
     _check(_libc.mount(*arguments, ctypes.c_ulong(flags), options.encode()), f"mount {target}")
 

@@ -1,0 +1,54 @@
+"""When each partition did not serve: maximal runs of attempts that failed or were late.
+
+A window reaches from the intended instant of its first bad attempt to that of
+the next good one (or, at the end of the load, one interval beyond the last bad
+one). Its resolution is the interval between the attempts of that partition.
+An attempt that began less than the threshold (``timeline.LATE_FLOOR_NS``)
+before service came back is not late, so a window may end that much early;
+``recovery`` measures the return itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.checkers.timeline import Timeline
+from harness.findings import Unavailability
+from harness.ledger.evidence import Evidence, Ints
+
+
+def windows(evidence: Evidence, time: Timeline) -> tuple[Unavailability, ...]:
+    """Every window of every partition, by its start."""
+    found = [window for partition in time.partitions() for window in _of(evidence, time, partition)]
+    return tuple(sorted(found, key=lambda window: (window.from_s, window.partition)))
+
+
+def resolution(time: Timeline, partition: int) -> int:
+    """The median interval between the attempts of *partition* in nanoseconds; 0 with fewer than two."""
+    intended = time.intended[time.partition == partition]
+    return int(np.median(np.diff(intended))) if len(intended) > 1 else 0
+
+
+def runs_of(bad: np.typing.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """The half-open index ranges of the maximal runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], bad, [False])).astype(np.int8)))
+    return edges[::2], edges[1::2]
+
+
+def _of(evidence: Evidence, time: Timeline, partition: int) -> Iterator[Unavailability]:
+    rows = np.flatnonzero(time.partition == partition)
+    starts, ends = runs_of(time.bad[rows])
+    if not len(starts):
+        return
+    intended = time.intended[rows]
+    after = int(intended[-1]) + resolution(time, partition)
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        until = int(intended[end]) if end < len(intended) else after
+        yield Unavailability(
+            partition=partition,
+            from_s=evidence.seconds(int(intended[start])),
+            to_s=evidence.seconds(until),
+            attempts=end - start,
+        )

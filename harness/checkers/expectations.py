@@ -1,0 +1,140 @@
+"""How long each kind of fault should keep producers waiting, from the live configuration.
+
+The expectation is an upper bound on the time from injection until every
+partition acknowledges again, with acks=all, as a sum of named settings. Where
+it comes from, by kind:
+
+* A broker that dies or goes silent stalls *every* partition it replicates: it
+  stays in the ISR until the controller fences it, a session timeout after its
+  last heartbeat. The controller looks every heartbeat interval.
+* A controller that dies is replaced first, and the new one gives every broker
+  a fresh session.
+* A broker that stops cleanly hands its leaderships over within a heartbeat.
+* A request that is under way to a silent leader dies with the client's request
+  timeout or when the leader is back, whichever comes first.
+* A broker cut off from its followers or from its clients alone keeps its
+  session, so nothing fails over: its partitions wait for the healing.
+* When fewer replicas are left than ``min.insync.replicas``, writes wait for the healing.
+
+After a healing the broker's next heartbeat and the client's back-off pass
+before the first acknowledgement. Defaults are those of Kafka 3.5 and librdkafka 2,
+used for a setting that the cluster did not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_DEFAULT_MS = {
+    "broker.session.timeout.ms": 9_000,
+    "broker.heartbeat.interval.ms": 2_000,
+    "controller.quorum.fetch.timeout.ms": 2_000,
+    "controller.quorum.election.timeout.ms": 1_000,
+    "controller.quorum.election.backoff.max.ms": 1_000,
+    "client.request.timeout.ms": 30_000,
+    "client.socket.timeout.ms": 60_000,
+    "client.retry.backoff.max.ms": 1_000,
+    "client.reconnect.backoff.max.ms": 10_000,
+}
+
+_SESSION = ("broker.session.timeout.ms", "broker.heartbeat.interval.ms")
+_ELECTION = (
+    "controller.quorum.fetch.timeout.ms",
+    "controller.quorum.election.timeout.ms",
+    "controller.quorum.election.backoff.max.ms",
+)
+_RESUME = ("broker.heartbeat.interval.ms", "client.retry.backoff.max.ms")
+_REJOIN = (*_RESUME, "client.reconnect.backoff.max.ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What an expectation depends on, of one fault or of several in force together.
+
+    ``leads`` is whether the target led partitions of the load's topic, ``held_s`` how long the
+    fault was in force, ``down`` how many brokers were away at once.
+    """
+
+    kind: str
+    scope: str
+    leads: bool
+    controls: bool
+    held_s: float
+    down: int
+    replication: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Seconds until every partition acknowledges again, and from which settings."""
+
+    seconds: float
+    why: str
+
+    def __add__(self, other: Expected) -> Expected:
+        return Expected(self.seconds + other.seconds, " + ".join(w for w in (self.why, other.why) if w))
+
+
+def expected(impact: Impact, effective: Mapping[str, str]) -> Expected | None:
+    """The expectation for *impact* under the *effective* settings; None for a kind it does not know."""
+    if impact.kind not in {"kill", "terminate", "pause", "partition"}:
+        return None
+    election = _sum(effective, *_ELECTION) if impact.controls else _NOTHING
+    if _starves_writes(impact, effective):
+        return _held(impact) + _sum(effective, *_RESUME) + election
+    if impact.kind == "terminate":
+        return _sum(effective, *_RESUME) + election
+    if impact.kind == "kill":
+        return election + _sum(effective, *_SESSION)
+    return _silenced(impact, effective, election)
+
+
+def _silenced(impact: Impact, effective: Mapping[str, str], election: Expected) -> Expected:
+    """A target that runs on, paused or cut off from somebody."""
+    if impact.scope == "clients":
+        return _held(impact) + _sum(effective, *_REJOIN)
+    if impact.scope == "followers":
+        return _held(impact) + _sum(effective, *_RESUME) + election
+    return _unheard(impact, effective, election)
+
+
+def _unheard(impact: Impact, effective: Mapping[str, str], election: Expected) -> Expected:
+    """A broker that is there but not heard: paused, or cut off from the other brokers."""
+    fenced = election + _sum(effective, *_SESSION)
+    if not impact.leads:
+        return fenced
+    given_up = _sum(effective, _client_timeout(effective))
+    freed = min(_held(impact), given_up, key=lambda each: each.seconds)
+    # The client comes back to a leader only once there is a new one, or the old one is back.
+    return max(fenced, freed + _sum(effective, *_RESUME), key=lambda each: each.seconds)
+
+
+def _starves_writes(impact: Impact, effective: Mapping[str, str]) -> bool:
+    if impact.kind == "partition" and impact.scope in {"clients", "followers"}:
+        return False
+    least = int(effective.get("topic.min.insync.replicas") or effective.get("min.insync.replicas") or 1)
+    return impact.replication - impact.down < min(least, impact.replication)
+
+
+def _client_timeout(effective: Mapping[str, str]) -> str:
+    # librdkafka gives a request up at whichever of the two is shorter.
+    names = ("client.request.timeout.ms", "client.socket.timeout.ms")
+    return min(names, key=lambda name: _millis(effective, name))
+
+
+def _held(impact: Impact) -> Expected:
+    return Expected(impact.held_s, f"in force for {impact.held_s:.1f} s")
+
+
+def _sum(effective: Mapping[str, str], *names: str) -> Expected:
+    total = sum(_millis(effective, name) for name in names) / 1000
+    return Expected(total, " + ".join(f"{name} {_millis(effective, name) / 1000:g} s" for name in names))
+
+
+def _millis(effective: Mapping[str, str], name: str) -> float:
+    told = effective.get(name, "")
+    return float(told) if told.replace(".", "", 1).isdigit() else float(_DEFAULT_MS[name])
+
+
+_NOTHING = Expected(0.0, "")

@@ -1,0 +1,89 @@
+"""What was provably read to the end, so that "not seen" may be called "lost".
+
+A partition is covered when the load had stopped before the fence, its fence is
+complete, and, if the ledger's tail was cut, every offset up to the fence is
+still among the reads. Nothing else turns an unseen record into a lost one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.checkers.sequences import History
+from harness.checkers.spans import Spans, union
+from harness.ledger.evidence import Evidence, Reads
+from harness.model import Fence, FencePassed, LoadEnded, LoadPlanned
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """``fences`` by covered partition; ``gaps`` says, by partition, why another one is not covered."""
+
+    fences: dict[int, Fence]
+    gaps: dict[int, str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every partition of the run is covered."""
+        return bool(self.fences) and not self.gaps
+
+    def why_not(self) -> str:
+        """The reason of the first partition that is not covered, and how many there are."""
+        if self.complete:
+            return ""
+        if not self.gaps:
+            return "no partition was read through a fence"
+        partition, reason = min(self.gaps.items())
+        rest = f" (and {len(self.gaps) - 1} more)" if len(self.gaps) > 1 else ""
+        return f"partition {partition}{rest} {reason}"
+
+
+def coverage(evidence: Evidence, history: History) -> Coverage:
+    """Which partitions of the run were read through a complete fence."""
+    passed = evidence.last(FencePassed)
+    found = {fence.partition: fence for fence in passed.fences} if passed else {}
+    late = _load_outlived(evidence, passed)
+    gaps: dict[int, str] = {}
+    for partition in _expected(evidence, history) | found.keys():
+        reason = late or _gap(evidence, found.get(partition))
+        if reason:
+            gaps[partition] = reason
+    return Coverage({p: fence for p, fence in found.items() if p not in gaps}, gaps)
+
+
+def read_offsets(reads: Reads, partition: int) -> Spans:
+    """Every offset of *partition* that came back, whatever was in it."""
+    rows = reads.partition == partition
+    return union(reads.first_offset[rows], reads.first_offset[rows] + reads.count[rows])
+
+
+def _expected(evidence: Evidence, history: History) -> set[int]:
+    plans = [event for event in evidence.events if isinstance(event, LoadPlanned)]
+    planned = {partition for plan in plans for partition in range(plan.partitions)}
+    return planned | set(history.lanes.partition.tolist())
+
+
+def _load_outlived(evidence: Evidence, passed: FencePassed | None) -> str:
+    if passed is None:
+        return "was not read through a fence"
+    ended = evidence.last(LoadEnded)
+    if ended is None or ended.t > passed.t:
+        return "was fenced before the load had stopped"
+    return ""
+
+
+def _gap(evidence: Evidence, fence: Fence | None) -> str:
+    if fence is None:
+        return "has no fence"
+    if not fence.complete:
+        return f"was read to offset {fence.position}, not through its fence"
+    if evidence.tail_cut and (missing := _unread(evidence.reads, fence)):
+        return f"lacks {missing} read offsets, for the ledger's tail was cut"
+    return ""
+
+
+def _unread(reads: Reads, fence: Fence) -> int:
+    whole = union(np.asarray([fence.first_offset]), np.asarray([fence.end_offset]))
+    return (whole - read_offsets(reads, fence.partition)).count()

@@ -1,0 +1,57 @@
+"""``integrity``: every record read is whole, of this run, and in the partition it names.
+
+Corrupt: the checksum does not fit. Foreign: the record is of another run.
+Misrouted: it names another topic or partition than the one it lay in. Kafka's
+own checksum does not cover the topic, so a client can misroute a batch unseen
+(KAFKA-19012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.checkers.fences import coverage
+from harness.checkers.guarantees import Count, judged, records, sentence
+from harness.checkers.sequences import History
+from harness.findings import MAX_WITNESSES, Finding, Witness
+from harness.ledger.evidence import Evidence, Reads
+from harness.model import ReadState
+
+NAME = "integrity"
+
+
+def check(evidence: Evidence, history: History) -> Finding:
+    """Count the records that were read corrupt, foreign or misrouted."""
+    reads = evidence.reads
+    read = int(reads.count.sum())
+    bad = {state: int((reads.state == state).sum()) for state in ReadState if state is not ReadState.GOOD}
+    count = Count(
+        compared={"read": read},
+        violations=sum(bad.values()),
+        held=f"All {records(read, 'record')} read are whole and where they belong.",
+        broken=sentence(f"{records(n)} {state.name.lower()}" if n else "" for state, n in bad.items()),
+        doubt="" if not read else coverage(evidence, history).why_not(),
+        witnesses=tuple(_witnesses(reads)),
+    )
+    return judged(NAME, evidence, count)
+
+
+def _witnesses(reads: Reads) -> Iterator[Witness]:
+    rows = np.flatnonzero(reads.state != ReadState.GOOD)
+    order = np.lexsort((reads.first_offset[rows], reads.partition[rows]))
+    for row in rows[order][:MAX_WITNESSES].tolist():
+        yield _witness(reads, row)
+
+
+def _witness(reads: Reads, row: int) -> Witness:
+    partition, offset = int(reads.partition[row]), int(reads.first_offset[row])
+    producer, sequence = int(reads.producer[row]), int(reads.first_seq[row])
+    detail = str(reads.detail[row])
+    return Witness(
+        record=f"{producer}/{partition}/{sequence}" if producer >= 0 and sequence >= 0 else "",
+        partition=partition,
+        offsets=(offset,),
+        detail=f"{ReadState(int(reads.state[row])).name.lower()}{': ' + detail if detail else ''}",
+    )

@@ -1,0 +1,92 @@
+"""``no_loss``: every acknowledged record of a fenced partition came back intact.
+
+Unseen is not lost: without a complete fence an acknowledged record that did not
+come back makes the verdict UNKNOWN, never FAIL. Records whose offsets lie below
+the log's start when the reading began were deleted, not lost; they too are only
+unseen. A record that came back damaged did not come back: ``integrity`` names
+the place, this checker counts the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.checkers.fences import Coverage, coverage, read_offsets
+from harness.checkers.guarantees import Count, acked_offset, judged, record_witness, records, sentence
+from harness.checkers.sequences import History
+from harness.checkers.spans import Spans, union
+from harness.findings import MAX_WITNESSES, Finding, Witness
+from harness.ledger.evidence import Evidence
+from harness.model import Outcome
+
+NAME = "no_loss"
+
+
+def check(evidence: Evidence, history: History) -> Finding:
+    """Count the acknowledged records that a complete fence proves lost."""
+    covered = coverage(evidence, history)
+    missing = history.acked - history.seen
+    lost = (missing & history.lanes.of_partitions(covered.fences)) - _deleted(evidence, history, covered)
+    acked, unseen, gone = history.acked.count(), (missing - lost).count(), lost.count()
+    count = Count(
+        compared={
+            "acknowledged": acked,
+            "covered partitions": len(covered.fences) if acked else 0,
+        },
+        violations=gone,
+        held=f"All {records(acked, 'acknowledged record')} came back.",
+        broken=f"{gone:,} of {records(acked, 'acknowledged record')} lost.",
+        doubt=_doubt(acked, unseen, covered),
+        witnesses=tuple(_witnesses(evidence, history, covered, lost)),
+        excused={"undecided and found": found} if (found := (history.unknown & history.seen).count()) else {},
+    )
+    return judged(NAME, evidence, count)
+
+
+def _doubt(acked: int, unseen: int, covered: Coverage) -> str:
+    if not acked:
+        return "no record was acknowledged"
+    if unseen or not covered.complete:
+        waiting = f"{records(unseen, 'acknowledged record')} did not come back" if unseen else ""
+        why = covered.why_not() or "they may have been deleted from the log's start before the reading"
+        return sentence((waiting, why))[:-1]
+    return ""
+
+
+def _deleted(evidence: Evidence, history: History, covered: Coverage) -> Spans:
+    """Records that may have lain below the first offset that could still be read."""
+    attempts, lanes = evidence.attempts, history.lanes
+    start = {p: fence.first_offset for p, fence in covered.fences.items() if fence.first_offset > 0}
+    if not start:
+        return Spans()
+    first = np.asarray([start.get(p, 0) for p in attempts.partition.tolist()], np.int64)
+    # An acknowledgement without an offset (-1) may have been below the start as well.
+    below = np.clip(first - attempts.base_offset, 0, attempts.count)
+    below = np.where((attempts.base_offset < 0) & (first > 0), attempts.count, below)
+    below = np.where(attempts.outcome == Outcome.OK, below, 0)
+    low = lanes.base[lanes.find(attempts.partition, attempts.producer)[0]] + attempts.first_seq
+    return union(low, low + below)
+
+
+def _witnesses(evidence: Evidence, history: History, covered: Coverage, lost: Spans) -> Iterator[Witness]:
+    for position in lost.first(MAX_WITNESSES):
+        offset = acked_offset(evidence, history, position)
+        _, partition, _ = history.lanes.identify(position)
+        detail = _fate(evidence, partition, offset, covered.fences[partition].end_offset)
+        yield record_witness(evidence, history, position, detail)
+
+
+def _fate(evidence: Evidence, partition: int, offset: int | None, end: int) -> str:
+    if offset is None:
+        return "acknowledged without an offset"
+    said = f"acknowledged at offset {offset}, which "
+    if offset >= end:
+        return said + f"lies beyond the end of the log ({end})"
+    holds = any(low <= offset < high for low, high in _pairs(read_offsets(evidence.reads, partition)))
+    return said + ("holds another record" if holds else "was not read back")
+
+
+def _pairs(spans: Spans) -> Iterator[tuple[int, int]]:
+    return zip(spans.low.tolist(), spans.high.tolist(), strict=True)

@@ -1,0 +1,63 @@
+"""``no_phantoms``: nothing came back that was never sent, or that was refused.
+
+An id above every attempt and announcement was never sent. An attempt that ended
+``fail`` is the client's word that the record was not appended; when it came
+back nevertheless, that word was wrong. An attempt whose row was lost with its
+worker lies below its announcement and is undecided, never a phantom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.checkers.fences import coverage
+from harness.checkers.guarantees import Count, judged, record_witness, records, sentence
+from harness.checkers.sequences import History, Strange
+from harness.checkers.spans import Spans
+from harness.findings import MAX_WITNESSES, Finding, Witness
+from harness.ledger.evidence import Evidence
+
+NAME = "no_phantoms"
+
+_REFUSED = "the attempt ended as refused, yet the record is there"
+
+
+def check(evidence: Evidence, history: History) -> Finding:
+    """Count the records that came back without having been sent, or after they were refused."""
+    refused = history.failed & history.seen
+    strangers = int(history.strange.count.sum())
+    count = Count(
+        compared={"read": history.records_read},
+        violations=strangers + refused.count(),
+        held=f"Each of {records(history.records_read, 'record')} read had been sent.",
+        broken=sentence(
+            (
+                f"{records(strangers)} read that nobody sent" if strangers else "",
+                f"{records(refused.count())} read although refused" if refused else "",
+            )
+        ),
+        doubt="" if not history.records_read else coverage(evidence, history).why_not(),
+        witnesses=tuple(_witnesses(evidence, history, refused)),
+    )
+    return judged(NAME, evidence, count)
+
+
+def _witnesses(evidence: Evidence, history: History, refused: Spans) -> Iterator[Witness]:
+    yield from _strangers(history.strange)
+    for position in refused.first(MAX_WITNESSES):
+        yield record_witness(evidence, history, position, _REFUSED)
+
+
+def _strangers(strange: Strange) -> Iterator[Witness]:
+    order = np.lexsort((strange.first_seq, strange.producer, strange.partition))
+    for row in order[:MAX_WITNESSES].tolist():
+        producer, partition = int(strange.producer[row]), int(strange.partition[row])
+        count, offset = int(strange.count[row]), int(strange.first_offset[row])
+        yield Witness(
+            record=f"{producer}/{partition}/{int(strange.first_seq[row])}",
+            partition=partition,
+            offsets=(offset,),
+            detail=f"never attempted nor announced{f'; the first of {records(count)}' if count > 1 else ''}",
+        )

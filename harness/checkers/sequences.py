@@ -1,0 +1,259 @@
+"""The ledger as interval arithmetic: what was attempted, how it ended, and what came back where.
+
+Sequences are dense per (producer, partition), so each such pair, a *lane*, gets
+a stretch of one integer line of its own and every record is one *position* on
+it. Loss, duplicates and phantoms are then set operations on ``Spans``.
+
+A run of records at consecutive offsets has one *diagonal*, offset minus
+position. Two reads of a record are the same copy exactly when their diagonals
+agree, and an acknowledgement is right exactly when some copy shares its
+diagonal. That turns "which offset" into set arithmetic as well: in the *plane*
+each distinct diagonal has a line of positions of its own.
+
+Invariant: lanes are ordered by (partition, producer) and one position between
+two lanes belongs to nobody, so no span ever crosses from one lane to the next.
+What was read but lies outside every lane was never attempted nor announced: it
+is kept apart in ``strange``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.checkers.spans import Spans, union
+from harness.errors import EvidenceError
+from harness.ledger.evidence import Announced, Attempts, Evidence, Ints, Reads
+from harness.model import Outcome, ReadState
+
+Mask = npt.NDArray[np.bool_]
+
+_MOST = 2**62
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Lanes:
+    """Every (partition, producer) pair and where its sequences lie on the line."""
+
+    partition: Ints
+    producer: Ints
+    base: Ints
+    limit: Ints
+    """One past the last position a lane's attempts and announcements reach."""
+
+    @property
+    def length(self) -> int:
+        """One past the last position of the line."""
+        return int(self.limit[-1]) + 1 if len(self.limit) else 1
+
+    def find(self, partition: Ints, producer: Ints) -> tuple[Ints, Mask]:
+        """The lane of each row, and whether there is one (if not, the lane is meaningless)."""
+        wanted = _lane_code(partition, producer)
+        if not len(self.base):
+            return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
+        codes = _lane_code(self.partition, self.producer)
+        lane = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
+        return lane, codes[lane] == wanted
+
+    def of_partitions(self, partitions: Iterable[int]) -> Spans:
+        """Every position of the given partitions."""
+        chosen = np.isin(self.partition, np.asarray(sorted(partitions), np.int64))
+        return union(self.base[chosen], self.limit[chosen])
+
+    def identify(self, position: int) -> tuple[int, int, int]:
+        """The (producer, partition, sequence) of a position."""
+        lane = int(np.searchsorted(self.base, position, side="right")) - 1
+        return int(self.producer[lane]), int(self.partition[lane]), position - int(self.base[lane])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Placed:
+    """Runs of records at known offsets: ``diagonal`` is offset minus position."""
+
+    low: Ints
+    high: Ints
+    diagonal: Ints
+
+    def offsets_of(self, position: int) -> list[int]:
+        """Every offset at which the record at *position* lies, ascending."""
+        holds = (self.low <= position) & (position < self.high)
+        return sorted(position + int(diagonal) for diagonal in self.diagonal[holds])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Strange:
+    """Runs that were read although nobody attempted or announced them."""
+
+    partition: Ints
+    producer: Ints
+    first_seq: Ints
+    count: Ints
+    first_offset: Ints
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class History:
+    """One run's records as sets of positions.
+
+    ``known`` is attempted or announced. ``placed`` are acknowledgements that named an offset,
+    ``located`` those of them that a copy confirms. ``copies`` are the distinct (record, offset)
+    pairs that came back; ``rereads`` counts what came back again at the same offset.
+    """
+
+    lanes: Lanes
+    acked: Spans
+    failed: Spans
+    unknown: Spans
+    known: Spans
+    placed: Placed
+    located: Spans
+    copies: Placed
+    seen: Spans
+    strange: Strange
+    records_read: int
+    rereads: int
+
+
+def history(evidence: Evidence) -> History:
+    """The records of *evidence* as sets; O(rows log rows), a few hundred bytes per row at the peak.
+
+    Raises:
+        EvidenceError: a row cannot be right, e.g. a negative sequence.
+    """
+    attempts, announced = evidence.attempts, evidence.announced
+    _require_sane(attempts, announced, evidence.reads)
+    lanes = _lanes(attempts, announced)
+    low = lanes.base[lanes.find(attempts.partition, attempts.producer)[0]] + attempts.first_seq
+    by_outcome = [_ended(attempts, low, outcome) for outcome in Outcome]
+    ok, failed, unknown = by_outcome
+    lane, _ = lanes.find(announced.partition, announced.producer)
+    reserved = union(lanes.base[lane], lanes.base[lane] + announced.until_seq)
+    attempted = ok | failed | unknown
+    read, strange, records_read = _read(evidence.reads, lanes)
+    acks = _acks(attempts, low)
+    copies, located = _matched(read, acks, lanes.length)
+    return History(
+        lanes=lanes,
+        acked=ok,
+        failed=failed - ok - unknown,
+        unknown=unknown | (reserved - attempted),
+        known=attempted | reserved,
+        placed=acks,
+        located=located,
+        copies=copies,
+        seen=union(copies.low, copies.high),
+        strange=strange,
+        records_read=records_read,
+        rereads=_size(read) - _size(copies),
+    )
+
+
+def attempted_twice(evidence: Evidence) -> int:
+    """How many record ids the ledger says were attempted more than once: a defect of the harness."""
+    attempts = evidence.attempts
+    lanes = _lanes(attempts, evidence.announced)
+    low = lanes.base[lanes.find(attempts.partition, attempts.producer)[0]] + attempts.first_seq
+    return int(attempts.count.sum()) - union(low, low + attempts.count).count()
+
+
+def _lane_code(partition: Ints, producer: Ints) -> Ints:
+    # Both columns are 32 bits wide in the ledger, so one 64-bit word orders and names a lane.
+    return (partition << 32) + producer
+
+
+def _lanes(attempts: Attempts, announced: Announced) -> Lanes:
+    tables = (attempts, announced)
+    codes = np.concatenate([_lane_code(table.partition, table.producer) for table in tables])
+    ends = np.concatenate((attempts.first_seq + attempts.count, announced.until_seq))
+    lanes, lane = np.unique(codes, return_inverse=True)
+    length = np.zeros(len(lanes), np.int64)
+    np.maximum.at(length, lane, ends)
+    if len(lanes) and int(length.max()) > _MOST // (2 * len(lanes)):
+        raise _impossible("a sequence", int(length.max()))
+    limit = np.cumsum(length + 1) - 1
+    return Lanes(lanes >> 32, lanes & 0xFFFF_FFFF, limit - length, limit)
+
+
+def _ended(attempts: Attempts, low: Ints, outcome: Outcome) -> Spans:
+    rows = attempts.outcome == outcome
+    return union(low[rows], low[rows] + attempts.count[rows])
+
+
+def _acks(attempts: Attempts, low: Ints) -> Placed:
+    rows = (attempts.outcome == Outcome.OK) & (attempts.base_offset >= 0)
+    return Placed(low[rows], low[rows] + attempts.count[rows], attempts.base_offset[rows] - low[rows])
+
+
+def _read(reads: Reads, lanes: Lanes) -> tuple[Placed, Strange, int]:
+    """The good reads inside the lanes, those outside, and how many records there were in all."""
+    lane, known = lanes.find(reads.partition, reads.producer)
+    good = reads.state == ReadState.GOOD
+    inside = np.flatnonzero(good & known)
+    low = lanes.base[lane[inside]] + reads.first_seq[inside]
+    high = low + reads.count[inside]
+    within = np.clip(lanes.limit[lane[inside]], low, high)
+    placed = Placed(low, within, reads.first_offset[inside] - low)
+    overhang = inside[within < high]
+    strange = _strange(reads, np.flatnonzero(good & ~known), overhang, (within - low)[within < high])
+    return placed, strange, int(reads.count[good].sum())
+
+
+def _strange(reads: Reads, rows: Ints, overhang: Ints, known: Ints) -> Strange:
+    """Rows without a lane, and the rest of rows whose first *known* records are inside one."""
+    chosen = np.concatenate((rows, overhang))
+    skip = np.concatenate((np.zeros(len(rows), np.int64), known))
+    return Strange(
+        partition=reads.partition[chosen],
+        producer=reads.producer[chosen],
+        first_seq=reads.first_seq[chosen] + skip,
+        count=reads.count[chosen] - skip,
+        first_offset=reads.first_offset[chosen] + skip,
+    )
+
+
+def _matched(read: Placed, acks: Placed, length: int) -> tuple[Placed, Spans]:
+    """The distinct copies among *read*, and the positions of *acks* that one of them confirms."""
+    diagonals, rank = np.unique(np.concatenate((read.diagonal, acks.diagonal)), return_inverse=True)
+    stride = length + 1
+    if len(diagonals) > _MOST // stride:
+        raise _impossible("the ledger's extent", len(diagonals) * stride)
+    read_shift, acks_shift = np.split(rank * stride, [len(read.low)])
+    copies = union(read.low + read_shift, read.high + read_shift)
+    acked = union(acks.low + acks_shift, acks.high + acks_shift)
+    located = acked & copies
+    line = copies.low // stride
+    shift = line * stride
+    found = located.low // stride * stride
+    return (
+        Placed(copies.low - shift, copies.high - shift, diagonals[line]),
+        union(located.low - found, located.high - found),
+    )
+
+
+def _size(runs: Placed) -> int:
+    return int((runs.high - runs.low).sum())
+
+
+def _require_sane(attempts: Attempts, announced: Announced, reads: Reads) -> None:
+    good = reads.state == ReadState.GOOD
+    columns = (
+        ("attempts.producer", attempts.producer),
+        ("attempts.first_seq", attempts.first_seq),
+        ("attempts.count", attempts.count),
+        ("announced.until_seq", announced.until_seq),
+        ("reads.producer", reads.producer[good]),
+        ("reads.first_seq", reads.first_seq[good]),
+        ("reads.count", reads.count),
+    )
+    for name, values in columns:
+        if len(values) and int(values.min()) < 0:
+            raise _impossible(name, int(values.min()))
+
+
+def _impossible(what: str, value: int) -> EvidenceError:
+    return EvidenceError(
+        "the ledger cannot be judged", why=f"{what} is {value}", fix="restore the run's ledger folder"
+    )

@@ -1,0 +1,265 @@
+"""The command line. Heavy modules are imported by the command that needs them, after ``--help`` is served."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import __version__
+from harness.errors import ExitCode, HarnessError, MissingAbility, unknown_name
+
+if TYPE_CHECKING:
+    from harness.launch import Prepared
+    from harness.scenario import Scenario
+
+PLATFORMS = ("local",)
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def commands() -> None:
+    """Prove what the edge pipeline guarantees while it is being broken.
+
+    Exit codes: 0 everything held, 1 a guarantee broken, 2 unknown, 3 a budget missed,
+    4 a fault left behind, 130 aborted and healed, 254 bad input, 255 internal error.
+    """
+
+
+@commands.command()
+@click.argument("name", metavar="SCENARIO")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat the choices of an earlier run.")
+@click.option("--platform", default="local", show_default=True, help="Where the stack runs.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting of the stack."
+)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports"), show_default=True,
+              help="Folder that gets the run's directory.")  # fmt: skip
+@click.option("--scenarios", "folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
+              help="Folder of scenario files; the ones that come with the harness unless given.")  # fmt: skip
+@click.option("--rehearse", is_flag=True, help="Only resolve the targets and print what would be done.")
+@_json
+def run(
+    *,
+    name: str,
+    seed: int | None,
+    platform: str,
+    settings: tuple[str, ...],
+    out: Path,
+    folder: Path | None,
+    rehearse: bool,
+    as_json: bool,
+) -> int:
+    """Boot the stack, tell SCENARIO, judge, and leave OUT/<run-id>/ with a report."""
+    from harness import launch, seeds  # noqa: PLC0415
+    from harness.stack import enclosure  # noqa: PLC0415
+
+    if platform not in PLATFORMS:
+        raise unknown_name("platform", platform, PLATFORMS)
+    chosen, prepared, merged = _chosen(name, folder, settings)
+    if rehearse:
+        return _rehearse(chosen, prepared)
+    if enclosure.is_inside():
+        return _inside(chosen, prepared, merged, as_json=as_json)
+    directory = out.resolve() / launch.new_run_id(chosen.name)
+    return launch.inside(
+        sys.argv[1:], prepared, directory=directory, seed=seeds.fresh_seed() if seed is None else seed
+    )
+
+
+@commands.command()
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+@_json
+def verify(path: Path, *, as_json: bool) -> int:
+    """Judge a stored RUN again, from its ledger alone, and write run.json and the report anew."""
+    from harness.display import PlainDisplay  # noqa: PLC0415
+    from harness.lifecycle import report as judge_and_report  # noqa: PLC0415
+    from harness.rundir import RunDirectory  # noqa: PLC0415
+
+    directory = RunDirectory.open(path)
+    document = judge_and_report(directory, PlainDisplay())
+    _print_result(directory, as_json=as_json)
+    return document.exit_code
+
+
+@commands.command()
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
+def report(path: Path) -> int:
+    """Write report.html and junit.xml of a stored RUN anew, from run.json and the ledger."""
+    from harness.report.html import write_report  # noqa: PLC0415
+    from harness.report.junit import write_junit  # noqa: PLC0415
+    from harness.rundir import RunDirectory  # noqa: PLC0415
+
+    directory = RunDirectory.open(path)
+    click.echo(write_report(directory))
+    click.echo(write_junit(directory))
+    return ExitCode.PASS
+
+
+@commands.command()
+@_json
+def doctor(*, as_json: bool) -> int:
+    """Check that this machine can run drills; print the fixing command for each failure."""
+    from harness.doctor import examine, render  # noqa: PLC0415
+
+    checks = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        click.echo("\n".join(render(checks)))
+    return ExitCode.PASS if all(check.ok or not check.needed for check in checks) else ExitCode.BAD_INPUT
+
+
+@commands.command()
+@click.option("--abort", is_flag=True, help="Also end runs that are alive and well.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("reports"), help="Where runs are stored."
+)
+@_json
+def heal(*, abort: bool, out: Path, as_json: bool) -> int:
+    """Remove every fault that a dead or stuck run left behind; repeating it does no harm."""
+    from harness.faults import heal as healing  # noqa: PLC0415
+
+    said: list[str] = []
+    code = healing.heal(abort=abort, folders=[out], say=said.append if as_json else click.echo)
+    if as_json:
+        click.echo(json.dumps({"exit_code": code, "said": said}, indent=2))
+    return code
+
+
+@commands.command(name="list")
+@click.option("--scenarios", "folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@_json
+def list_(folder: Path | None, *, as_json: bool) -> int:
+    """List the scenarios, the stacks and the Kafka versions there are."""
+    from harness import bundle  # noqa: PLC0415
+    from harness.scenario import discover  # noqa: PLC0415
+    from harness.stack.artifacts import locked_versions  # noqa: PLC0415
+    from harness.stack.definition import stack_names  # noqa: PLC0415
+
+    found = discover(folder or bundle.scenarios())
+    stacks = stack_names(bundle.fixtures() / "stacks")
+    versions = locked_versions(bundle.fixtures() / "locks", "kafka")
+    if as_json:
+        told = {
+            one.name: {"title": one.title, "expect": one.expect, "stack": one.stack} for one in found.values()
+        }
+        click.echo(json.dumps({"scenarios": told, "stacks": stacks, "kafka": versions}, indent=2))
+        return ExitCode.PASS
+    width = max((len(name) for name in found), default=0)
+    for one in found.values():
+        click.echo(
+            f"{one.name:{width}}  {one.title}" + (" (must be found broken)" if one.expect == "broken" else "")
+        )
+    click.echo(f"\nstacks: {', '.join(stacks)}\nkafka.version: {', '.join(versions)}")
+    return ExitCode.PASS
+
+
+def _chosen(
+    name: str, folder: Path | None, given: tuple[str, ...]
+) -> tuple[Scenario, Prepared, dict[str, str]]:
+    from harness import bundle, launch  # noqa: PLC0415
+    from harness.scenario import find  # noqa: PLC0415
+
+    chosen = find(folder or bundle.scenarios(), name)
+    merged = dict(chosen.settings) | launch.parse_settings(given)
+    return chosen, launch.prepare(chosen.stack, merged), merged
+
+
+def _rehearse(chosen: Scenario, prepared: Prepared) -> int:
+    from harness.rehearsal import rehearse  # noqa: PLC0415
+
+    for line in rehearse(chosen, prepared.definition):
+        click.echo(line)
+    return ExitCode.PASS
+
+
+def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, as_json: bool) -> int:
+    from harness.display import open_display  # noqa: PLC0415
+    from harness.interrupts import Interrupted, Interrupts  # noqa: PLC0415
+    from harness.lifecycle import execute  # noqa: PLC0415
+    from harness.run import Order  # noqa: PLC0415
+    from harness.rundir import RunDirectory  # noqa: PLC0415
+    from harness.stack.artifacts import cache_folder  # noqa: PLC0415
+    from harness.stack.java import find_java  # noqa: PLC0415
+    from harness.stack.kafka_files import KafkaSoftware  # noqa: PLC0415
+
+    interrupts = Interrupts()
+    interrupts.install()
+    where = Path(os.environ["HARNESS_DIR"])
+    software = KafkaSoftware(find_java(), tuple(cache_folder() / "jars" / jar.path for jar in prepared.jars))
+    directory = RunDirectory.create(where.parent, where.name)
+    order = Order(
+        scenario=chosen, definition=prepared.definition, folder=prepared.folder, software=software,
+        directory=directory, seed=int(os.environ["HARNESS_SEED"]), command=("harness", *sys.argv[1:]),
+        settings=settings,
+    )  # fmt: skip
+    display = open_display()
+    display.say(f"run     {directory.run_id}, seed {order.seed}")
+    try:
+        document = execute(order, display, interrupts)
+    except Interrupted:
+        return ExitCode.ABORTED
+    finally:
+        display.close()
+    _print_result(directory, as_json=as_json)
+    return document.exit_code
+
+
+def _print_result(directory: object, *, as_json: bool) -> None:
+    from harness.report.terminal import summary_lines  # noqa: PLC0415
+    from harness.rundir import RunDirectory  # noqa: PLC0415
+
+    assert isinstance(directory, RunDirectory)
+    document = directory.read_document()
+    if as_json:
+        click.echo(document.model_dump_json(by_alias=True, indent=2))
+        return
+    for line in summary_lines(document, directory):
+        click.echo(line)
+
+
+def main() -> None:
+    """Run the command and leave with its exit code; every error is one sentence."""
+    try:
+        code = commands(standalone_mode=False)
+    except HarnessError as error:
+        click.echo(f"harness: {error.sentence()}", err=True)
+        code = error.exit_code
+    except click.Abort:
+        code = ExitCode.ABORTED
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.BAD_INPUT
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback for users
+        code = _internal(error)
+    sys.exit(int(code or 0))
+
+
+def _internal(error: Exception) -> ExitCode:
+    """Keep the traceback in a file and say where it is."""
+    from harness.stack.artifacts import cache_folder  # noqa: PLC0415
+
+    place = (
+        Path(os.environ.get("HARNESS_DIR", "")) / "logs" if "HARNESS_DIR" in os.environ else cache_folder()
+    )
+    text = "".join(traceback.format_exception(error))
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "crash.txt").write_text(text)
+        kept = f"the traceback is in {place / 'crash.txt'}"
+    except OSError:
+        kept = text
+    missing = MissingAbility(
+        "a defect of the harness", why=f"{type(error).__name__}: {error}", fix=f"report it; {kept}"
+    )
+    click.echo(f"harness: {missing.sentence()}", err=True)
+    return ExitCode.INTERNAL

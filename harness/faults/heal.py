@@ -1,0 +1,324 @@
+"""``harness heal``: undo whatever faults are still in force on this machine.
+
+Works from what it observes, needs no configuration and no journal, and may be run
+at any time, repeatedly, by anyone who started a run. A run whose harness lives and
+beats is left alone and named. Of every other run it
+
+* lets stopped processes of nodes continue,
+* deletes table ``inet harness`` in every network of the run, with all it may hold,
+* ends processes of nodes whose harness is gone.
+
+Then it looks again: what is still there is named with the command that removes it,
+and the exit code is 4. Standard library only. Nothing from a journal is ever run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from harness.faults.journal import open_faults
+from harness.faults.observed import (
+    PROC,
+    Marked,
+    innermost_pid,
+    marked_processes,
+    namespace,
+    pids,
+    resume,
+    start_ticks,
+    stat_fields,
+)
+
+LEASE_SECONDS = 5.0
+ABORT_SECONDS = 20.0
+NOTHING, LEFT_BEHIND = 0, 4
+_TABLE = ("inet", "harness")
+_NFT_SECONDS = 5.0
+
+Say = Callable[[str], None]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network of a run that holds the table, and the argv prefix that enters it."""
+
+    inode: int
+    where: str
+    enter: tuple[str, ...]
+    elements: int
+
+    @property
+    def delete(self) -> list[str]:
+        """The command that removes every cut there."""
+        return [*self.enter, "nft", "delete", "table", *_TABLE]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as observed."""
+
+    run: str
+    directory: str
+    processes: tuple[Marked, ...]
+    networks: tuple[Network, ...]
+    harness: int
+    """The pid of its harness as seen here; 0: it is gone; -1: nobody knows."""
+    beats: bool
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether its harness beats and is not known to be gone: its faults are its own affair."""
+        return self.beats and self.harness != 0
+
+    @property
+    def stopped(self) -> tuple[Marked, ...]:
+        """Its stopped processes, nodes only."""
+        return tuple(process for process in self.processes if process.node and process.stopped)
+
+    @property
+    def orphans(self) -> tuple[Marked, ...]:
+        """Processes of nodes that nobody will end."""
+        return tuple(process for process in self.processes if process.node and self.harness == 0)
+
+
+def heal(*, abort: bool = False, only: str = "", folders: Sequence[Path] = (), say: Say) -> int:
+    """Undo every fault of every run that is not healthy; with *abort* end the healthy ones first.
+
+    *only* names the one run to look at; empty: all. *folders* hold run directories whose journals are read for faults that were never healed.
+    Returns 0, or 4 when something could not be undone.
+    """
+    before = survey(only)
+    _describe("found", before, say)
+    for run in before:
+        if run.is_healthy and not abort:
+            continue
+        for words, undo in _undoings(run, abort=abort):
+            _isolated(words, undo, say)
+    after = survey(only) if before else []
+    _describe("now", after, say)
+    _tell_journals(folders, say)
+    return _conclude(after, abort=abort, say=say)
+
+
+def survey(only: str = "") -> list[Run]:
+    """Every run, or the one named *only*, of which a process is left, by id."""
+    by_run: dict[str, list[Marked]] = {}
+    for process in marked_processes(only):
+        by_run.setdefault(process.run, []).append(process)
+    return [_observe(run, tuple(processes)) for run, processes in sorted(by_run.items())]
+
+
+def _observe(run: str, processes: tuple[Marked, ...]) -> Run:
+    directory = next((process.directory for process in processes if process.directory), "")
+    heartbeat = Path(directory) / "heartbeat"
+    harness = _harness_of(heartbeat) if directory else -1
+    beats = harness != 0 and _beats(heartbeat)
+    return Run(run, directory, processes, tuple(_networks(processes)), harness, beats)
+
+
+def _harness_of(heartbeat: Path) -> int:
+    """The pid, as seen here, of the process that the heartbeat names; see ``harness.faults.watchdog``."""
+    try:
+        inner, ticks, pid_namespace = (int(word) for word in heartbeat.read_text().split())
+    except (OSError, ValueError):
+        return -1
+    named = (inner, ticks, pid_namespace)
+    return next((pid for pid in pids() if _identity(pid, ticks) == named), 0)
+
+
+def _identity(pid: int, ticks: int) -> tuple[int, int, int]:
+    if start_ticks(pid) != ticks or stat_fields(pid)[:1] == ["Z"]:
+        return (0, 0, 0)
+    return innermost_pid(pid), ticks, namespace(pid, "pid")
+
+
+def _beats(heartbeat: Path) -> bool:
+    # The wall clock may have been stepped: an age that looks wrong is checked by watching.
+    try:
+        seen = heartbeat.stat().st_mtime_ns
+        if 0 <= time.time_ns() - seen < LEASE_SECONDS * 1e9:
+            return True
+        deadline = time.monotonic() + 1.5
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            if heartbeat.stat().st_mtime_ns != seen:
+                return True
+    except OSError:
+        return False
+    return False
+
+
+def _networks(processes: Sequence[Marked]) -> list[Network]:
+    """The networks, other than our own, that *processes* use or hold and where the table exists."""
+    places: dict[int, tuple[int, Path]] = {}
+    for process in processes:
+        for path in _places(process.pid):
+            places.setdefault(_inode(path), (process.pid, path))
+    for known in (0, namespace(os.getpid(), "net")):
+        places.pop(known, None)
+    found = (_network(inode, pid, path) for inode, (pid, path) in sorted(places.items()))
+    return [network for network in found if network]
+
+
+def _places(pid: int) -> list[Path]:
+    # A node whose process is dead is only held by its name in the run's mount namespace.
+    try:
+        named = sorted((PROC / str(pid) / "root/run/netns").iterdir())
+    except OSError:
+        named = []
+    return [*named, PROC / str(pid) / "ns/net"]
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _network(inode: int, pid: int, path: Path) -> Network | None:
+    enter = (*_prefix(pid), f"--net={path}", "--")
+    try:
+        asked = [*enter, "nft", "-j", "list", "ruleset", "inet"]
+        answer = subprocess.run(asked, capture_output=True, text=True, timeout=_NFT_SECONDS, check=False)
+        items = json.loads(answer.stdout)["nftables"] if answer.returncode == 0 else []
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        _log.warning("%s could not be asked: %s", path, error)
+        return None
+    if not any(item.get("table", {}).get("name") == _TABLE[1] for item in items):
+        return None
+    sets = (item["set"] for item in items if item.get("set", {}).get("table") == _TABLE[1])
+    return Network(inode, path.name, enter, sum(len(one.get("elem", ())) for one in sets))
+
+
+def _prefix(pid: int) -> tuple[str, ...]:
+    if namespace(pid, "user") in (0, namespace(os.getpid(), "user")):
+        return ("nsenter",)
+    return ("nsenter", f"--target={pid}", "--user", "--preserve-credentials")
+
+
+def _undoings(run: Run, *, abort: bool) -> list[tuple[str, Callable[[], None]]]:
+    todo: list[tuple[str, Callable[[], None]]] = []
+    if abort and run.harness > 0:
+        todo.append((f"end run {run.run} (harness {run.harness})", partial(_end_harness, run)))
+    for process in run.stopped:
+        todo.append((f"resume {_named(process)}", partial(_resume, process)))
+    for network in run.networks:
+        todo.append((f"delete the cuts at {network.where}", partial(_delete, network)))
+    for process in run.orphans:
+        todo.append((f"end {_named(process)}", partial(_kill, process)))
+    return todo
+
+
+def _named(process: Marked) -> str:
+    return f"{process.node} (pid {process.pid})"
+
+
+def _isolated(words: str, undo: Callable[[], None], say: Say) -> None:
+    try:
+        undo()
+    except Exception as error:  # noqa: BLE001 - one undo that fails must not keep the next from its turn
+        _log.warning("%s failed", words, exc_info=True)
+        say(f"  {words}: failed, {error}")
+    else:
+        say(f"  {words}: done")
+
+
+def _end_harness(run: Run) -> None:
+    os.kill(run.harness, signal.SIGTERM)
+    os.kill(run.harness, signal.SIGCONT)  # a stopped harness cannot hear
+    deadline = time.monotonic() + ABORT_SECONDS
+    while time.monotonic() < deadline and (PROC / str(run.harness)).exists():
+        time.sleep(0.05)
+
+
+def _resume(process: Marked) -> None:
+    resume(process.pid, process.ticks)
+
+
+def _kill(process: Marked) -> None:
+    if start_ticks(process.pid) == process.ticks:
+        os.kill(process.pid, signal.SIGKILL)
+
+
+def _delete(network: Network) -> None:
+    done = subprocess.run(network.delete, capture_output=True, text=True, timeout=_NFT_SECONDS, check=False)
+    if done.returncode and Path(network.enter[-2].removeprefix("--net=")).exists():
+        raise OSError(done.stderr.strip())
+
+
+def _describe(heading: str, runs: Sequence[Run], say: Say) -> None:
+    say(f"{heading}: {len(runs)} run{'' if len(runs) == 1 else 's'}" if runs else f"{heading}: nothing")
+    for run in runs:
+        state = {0: "harness gone", -1: "harness not known"}.get(run.harness, f"harness pid {run.harness}")
+        beats = ", beats" if run.beats else ", no heartbeat"
+        say(f"  run {run.run} ({state}{beats}): {len(run.processes)} processes")
+        for words in _faults_of(run):
+            say(f"    {words}")
+
+
+def _faults_of(run: Run) -> list[str]:
+    stopped = [f"stopped: {_named(process)}" for process in run.stopped]
+    cuts = [
+        f"cut: {network.where}, {network.elements} elements" for network in run.networks if network.elements
+    ]
+    return stopped + cuts
+
+
+def _tell_journals(folders: Sequence[Path], say: Say) -> None:
+    for folder in folders:
+        for path in sorted(folder.glob("*/journal.jsonl")):
+            for line in open_faults(path):
+                say(f"  journal of {path.parent.name}: {line.get('name')} was never healed by its run")
+
+
+def _conclude(runs: Sequence[Run], *, abort: bool, say: Say) -> int:
+    manual: list[str] = []
+    for run in runs:
+        if run.is_healthy and not abort:
+            say(f"run {run.run} is alive and was left alone; to end it: harness heal --abort")
+            continue
+        manual += [f"kill -CONT {process.pid}" for process in run.stopped]
+        manual += [" ".join(network.delete) for network in run.networks if network.elements]
+        manual += [f"kill -KILL {process.pid}" for process in run.orphans]
+        manual += [f"kill -KILL {run.harness}" for _ in "x" if abort and run.harness > 0]
+    if manual:
+        say("UNSAFE: faults are left behind. By hand:")
+        for command in manual:
+            say(f"  {command}")
+    return LEFT_BEHIND if manual else NOTHING
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is a command
+
+
+def main() -> int:
+    """The command; prints what it found, did and left."""
+    parser = argparse.ArgumentParser(
+        prog="harness heal", description="undo every fault that is still in force"
+    )
+    parser.add_argument("--abort", action="store_true", help="end runs that are alive as well")
+    parser.add_argument(
+        "folders", nargs="*", type=Path, default=[Path("reports")], help="where runs are stored"
+    )
+    given = parser.parse_args()
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    return heal(abort=given.abort, only=given.run, folders=given.folders, say=_print)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

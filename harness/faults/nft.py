@@ -1,0 +1,320 @@
+"""Cuts between nodes: nftables set elements with a timeout, renewed in short leases.
+
+Every affected node holds one table ``inet harness``: four sets of peer addresses
+(what to do × which direction) and two base chains that look them up. Loopback is
+never cut. A cut of A from B stands at A's end alone, for both directions: one
+transaction in one kernel, so there is no instant at which half of it is in force.
+
+Invariant: an element outlives its last renewal by at most ``LEASE_SECONDS``,
+because the kernel removes it; nothing in user space has to be alive for that. A
+renewal that comes too late does not bring a cut back: it counts as lapsed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from harness.clock import MONOTONIC, Clock, seconds_between
+from harness.errors import FaultError, MissingAbility
+from harness.faults.spec import Direction, How
+from harness.stack.seams import Node
+
+TABLE = "inet harness"
+LEASE_SECONDS = 5
+RENEW_SECONDS = 1.0
+_NFT_SECONDS = 5.0
+
+SetName: TypeAlias = Literal["drop_in", "drop_out", "reset_in", "reset_out"]
+
+_SETS: dict[tuple[How, Direction], tuple[SetName, ...]] = {
+    ("drop", "both"): ("drop_in", "drop_out"),
+    ("drop", "in"): ("drop_in",),
+    ("drop", "out"): ("drop_out",),
+    ("reset", "both"): ("reset_in", "reset_out"),
+    ("reset", "in"): ("reset_in",),
+    ("reset", "out"): ("reset_out",),
+}
+
+# Both parts may be sent again at any time: the chains are flushed before the rules are added.
+_FRAME = """\
+add table inet harness
+add set inet harness drop_in { type ipv4_addr; flags timeout; }
+add set inet harness drop_out { type ipv4_addr; flags timeout; }
+add set inet harness reset_in { type ipv4_addr; flags timeout; }
+add set inet harness reset_out { type ipv4_addr; flags timeout; }
+"""
+# A reset is a packet too: those to a peer pass, or the rejection of its packets would be dropped on
+# its way out; those to this node itself come over loopback.
+_CHAINS = """\
+add chain inet harness input { type filter hook input priority -300; policy accept; }
+add chain inet harness output { type filter hook output priority -300; policy accept; }
+flush chain inet harness input
+flush chain inet harness output
+add rule inet harness input iifname "lo" accept
+add rule inet harness input ip saddr @drop_in counter drop
+add rule inet harness input ip saddr @reset_in meta l4proto tcp counter reject with tcp reset
+add rule inet harness output oifname "lo" accept
+add rule inet harness output ip daddr @drop_out counter drop
+add rule inet harness output ip daddr @reset_out tcp flags & rst == rst accept
+add rule inet harness output ip daddr @reset_out meta l4proto tcp counter reject with tcp reset
+"""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """One set element: at *node*, the packets from or to *address* that *set_name* stands for."""
+
+    node: str
+    set_name: SetName
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One nft transaction in one node's network."""
+
+    node: str
+    argv: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.argv)} <<'EOF'\n{self.text}EOF"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a node's kernel holds: blocks in force, and packets lost per set since the last install."""
+
+    blocks: frozenset[Block]
+    lost: Mapping[str, int]
+
+
+def blocks_at(node: Node, peers: Iterable[Node], direction: Direction, how: How) -> tuple[Block, ...]:
+    """The blocks at *node*'s end that cut it off from *peers*."""
+    names = _SETS[how, direction]
+    return tuple(Block(node.name, name, peer.address) for peer in peers for name in names)
+
+
+def install_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int) -> tuple[Script, ...]:
+    """The transactions that put *blocks* in force for one lease, one for each affected node."""
+    return _scripts(nodes, blocks, lambda own: _FRAME + _CHAINS + _adding(own, lease))
+
+
+def lease_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int) -> tuple[Script, ...]:
+    """The transactions that give *blocks* a full lease again."""
+    # Adding an element that exists keeps its old expiry, deleting one that does not is an error:
+    # add, delete, add is right in both cases, and the packets see only the end of the transaction.
+    return _scripts(nodes, blocks, lambda own: _adding(own, lease) + _deleting(own) + _adding(own, lease))
+
+
+def lift_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int) -> tuple[Script, ...]:
+    """The transactions that end *blocks*, whether they are still in force or not."""
+    return _scripts(nodes, blocks, lambda own: _FRAME + _adding(own, lease) + _deleting(own))
+
+
+def run_scripts(scripts: Iterable[Script]) -> None:
+    """Run one transaction for each node, all at once.
+
+    Raises:
+        FaultError: a kernel refused; the other transactions may be in force.
+        MissingAbility: there is no nft here.
+    """
+    started = [(script, _start(script.argv)) for script in scripts]
+    refused = [(script, words) for script, running in started if (words := _finish(running, script.text))]
+    if refused:
+        script, words = refused[0]
+        raise FaultError(f"nft refused at {script.node}", why=words, fix="harness doctor")
+
+
+def standing(node: Node) -> Standing:
+    """What the kernel of *node* holds now.
+
+    Raises:
+        FaultError: it could not be asked.
+    """
+    # The whole ruleset: asking for a table that was never made is an error.
+    argv = node.enter(["nft", "-j", "list", "ruleset", "inet"])
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_NFT_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FaultError(f"nft could not be asked at {node.name}", why=str(error)) from error
+    if done.returncode:
+        raise FaultError(f"nft did not answer at {node.name}", why=done.stderr, fix="harness doctor")
+    return parse_table(node.name, done.stdout)
+
+
+class Cuts:
+    """Every cut of a run: installs, renews each second, lifts. Safe to call from any thread.
+
+    Cuts may overlap: a block stays in force until the last cut that holds it is lifted.
+    """
+
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        *,
+        lease_seconds: int = LEASE_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
+        clock: Clock = MONOTONIC,
+    ) -> None:
+        self._nodes, self._lease, self._every, self._clock = nodes, lease_seconds, renew_seconds, clock
+        self._lock = threading.Lock()
+        self._held: dict[int, frozenset[Block]] = {}
+        self._renewed: dict[Block, int] = {}
+        self._lapsed: set[Block] = set()
+        self._closing = threading.Event()
+        self._renewer: threading.Thread | None = None
+
+    def install_plan(self, blocks: Iterable[Block]) -> tuple[Script, ...]:
+        """What ``install`` runs."""
+        return install_scripts(self._nodes, blocks, self._lease)
+
+    def lift_plan(self, blocks: Iterable[Block]) -> tuple[Script, ...]:
+        """What ``lift`` runs when no other cut holds the same blocks."""
+        return lift_scripts(self._nodes, blocks, self._lease)
+
+    def install(self, holder: int, blocks: Iterable[Block]) -> None:
+        """Put *blocks* in force and keep them so until ``lift(holder)``.
+
+        Raises:
+            FaultError: a kernel refused; some may be in force until lifted.
+        """
+        with self._lock:
+            self._held[holder] = frozenset(blocks)
+            asked = self._clock.now()
+            run_scripts(self.install_plan(self._held[holder]))
+            self._renewed |= dict.fromkeys(self._held[holder], asked)
+            self._lapsed -= self._held[holder]
+        self._start_renewer()
+
+    def lift(self, holder: int, blocks: Iterable[Block]) -> None:
+        """End *blocks* except those that another cut holds; repeating it is harmless.
+
+        Raises:
+            FaultError: a kernel refused; the leases then run out by themselves.
+        """
+        with self._lock:
+            others = (held for other, held in self._held.items() if other != holder)
+            free = frozenset(blocks).difference(*others)
+            for block in free:
+                self._renewed.pop(block, None)
+            run_scripts(self.lift_plan(free))
+            self._lapsed -= free
+            self._held.pop(holder, None)
+
+    def lapsed(self, blocks: Iterable[Block]) -> frozenset[Block]:
+        """Those of *blocks* that the kernel ended because no renewal came in time."""
+        with self._lock:
+            return frozenset(self._lapsed.intersection(blocks))
+
+    def held(self, blocks: Iterable[Block]) -> frozenset[Block]:
+        """Those of *blocks* that some cut holds."""
+        with self._lock:
+            everything: frozenset[Block] = frozenset().union(*self._held.values())
+            return everything.intersection(blocks)
+
+    def renew(self) -> None:
+        """Give every block in force a full lease again; one that comes too late stays lapsed.
+
+        Raises:
+            FaultError: a kernel refused.
+        """
+        with self._lock:
+            now = self._clock.now()
+            late = {block for block, t in self._renewed.items() if seconds_between(t, now) >= self._lease}
+            self._lapsed |= late
+            kept = self._renewed.keys() - late
+            self._renewed = {block: self._renewed[block] for block in kept}
+            run_scripts(lease_scripts(self._nodes, kept, self._lease))
+            self._renewed = dict.fromkeys(kept, now)
+
+    def close(self) -> None:
+        """Stop renewing; whatever is still in force ends within one lease."""
+        self._closing.set()
+        if self._renewer is not None:
+            self._renewer.join()
+
+    def _start_renewer(self) -> None:
+        with self._lock:
+            if self._renewer is None:
+                self._renewer = threading.Thread(target=self._keep_renewing, name="nft-leases", daemon=True)
+                self._renewer.start()
+
+    def _keep_renewing(self) -> None:
+        while not self._closing.wait(self._every):
+            try:
+                self.renew()
+            except (FaultError, MissingAbility) as error:
+                # The next second tries again; if none succeeds in time, the blocks count as lapsed.
+                _log.warning("renewing a cut failed: %s", error)
+
+
+def parse_table(node: str, text: str) -> Standing:
+    """The answer of ``nft -j list table`` as a ``Standing``."""
+    blocks: set[Block] = set()
+    lost: dict[str, int] = {}
+    for item in json.loads(text)["nftables"]:
+        if "set" in item:
+            name = item["set"]["name"]
+            blocks |= {Block(node, name, e["elem"]["val"]) for e in item["set"].get("elem", ())}
+        if "rule" in item:
+            lost |= _losses(item["rule"]["expr"])
+    return Standing(frozenset(blocks), lost)
+
+
+def _losses(expressions: list[dict[str, dict[str, object]]]) -> dict[str, int]:
+    """The set a counting rule looks up, and its packets; empty for the other rules."""
+    rights = [str(part["match"]["right"]) for part in expressions if "match" in part]
+    counts = [part["counter"]["packets"] for part in expressions if "counter" in part]
+    sets = [right.removeprefix("@") for right in rights if right.startswith("@")]
+    return {name: count for name, count in zip(sets, counts, strict=False) if isinstance(count, int)}
+
+
+def _scripts(
+    nodes: Mapping[str, Node], blocks: Iterable[Block], text_for: Callable[[list[Block]], str]
+) -> tuple[Script, ...]:
+    by_node: dict[str, list[Block]] = {}
+    for block in sorted(blocks):
+        by_node.setdefault(block.node, []).append(block)
+    return tuple(
+        Script(name, tuple(nodes[name].enter(["nft", "-f", "-"])), text_for(own))
+        for name, own in by_node.items()
+    )
+
+
+def _adding(blocks: Iterable[Block], lease: int) -> str:
+    return "".join(
+        f"add element {TABLE} {block.set_name} {{ {block.address} timeout {lease}s }}\n" for block in blocks
+    )
+
+
+def _deleting(blocks: Iterable[Block]) -> str:
+    return "".join(f"delete element {TABLE} {block.set_name} {{ {block.address} }}\n" for block in blocks)
+
+
+def _start(argv: Sequence[str]) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    except FileNotFoundError as error:
+        what = f"there is no {error.filename} here"
+        raise MissingAbility(what, fix="harness doctor names the package") from error
+
+
+def _finish(running: subprocess.Popen[str], text: str) -> str:
+    """The words of an nft that failed; empty when it did as told."""
+    try:
+        _, words = running.communicate(text, timeout=_NFT_SECONDS)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()
+        return f"no answer within {_NFT_SECONDS:g} s"
+    return (words.strip() or f"exit code {running.returncode}") if running.returncode else ""

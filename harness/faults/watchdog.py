@@ -1,0 +1,161 @@
+"""The watchdog: lets stopped processes continue when the harness no longer can.
+
+Packet cuts expire in the kernel; a SIGSTOP does not. So each run has one detached
+process that watches the run's heartbeat, a file whose modification time the harness
+moves every second. When it has not moved for one lease, or the harness is gone,
+the watchdog resumes every stopped process of the run's nodes. It goes on watching,
+for a harness that was itself only stopped may come back; it ends with the harness,
+whose death closes the pipe between them.
+
+The heartbeat's *content* names the harness for ``heal``: its pid in its own pid
+namespace, its start in clock ticks, and the inode of that namespace. Standard
+library only. Both ends measure with the monotonic clock: a step of the wall clock
+neither hides a death nor feigns one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.faults.journal import read_lines
+from harness.faults.observed import marked_processes, namespace, resume, start_ticks, stat_fields
+
+LEASE_SECONDS = 5.0
+BEAT_SECONDS = 1.0
+LOOK_SECONDS = 0.2
+_END_SECONDS = 5.0
+_ROOT = Path(__file__).resolve().parents[2]
+
+_log = logging.getLogger(__name__)
+
+
+class Watch:
+    """The harness's end: beats while it is entered, with a watchdog beside it.
+
+    Args:
+        directory: the run's directory; the heartbeat is ``heartbeat`` in it.
+        run: the run's id, as the platform marks processes with it.
+        lease_seconds: how old a heartbeat may grow.
+    """
+
+    def __init__(self, directory: Path, run: str, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._directory, self._run, self._lease = directory, run, lease_seconds
+        self._ending = threading.Event()
+        self._beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._heartbeat = self._directory / "heartbeat"
+        self._heartbeat.write_text(
+            f"{os.getpid()} {start_ticks(os.getpid())} {namespace(os.getpid(), 'pid')}\n"
+        )
+        self._watchdog = self._start_watchdog()
+        self._beating.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+        self._beating.join()
+        assert self._watchdog.stdin is not None
+        self._watchdog.stdin.close()
+        try:
+            self._watchdog.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._watchdog.kill()
+            self._watchdog.wait()
+
+    def _start_watchdog(self) -> subprocess.Popen[bytes]:
+        # -P: the current folder must not shadow a module; -S: nothing beside the standard library.
+        argv = [sys.executable, "-P", "-S", "-m", __name__, str(self._directory), self._run]
+        with open(self._directory / "watchdog.log", "ab") as log:
+            return subprocess.Popen(
+                [*argv, "--lease", str(self._lease)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(_ROOT)},
+                start_new_session=True,
+            )
+
+    def _beat(self) -> None:
+        while not self._ending.wait(BEAT_SECONDS):
+            os.utime(self._heartbeat)
+
+
+def watch(directory: Path, run: str, *, lease_seconds: float, ended: int) -> None:
+    """Watch the run until the pipe *ended* closes; resume its stopped processes whenever it must."""
+    beat, moved = _mtime(directory), time.monotonic()
+    while not select.select([ended], [], [], LOOK_SECONDS)[0]:
+        now, latest = time.monotonic(), _mtime(directory)
+        if latest != beat:
+            beat, moved = latest, now
+        elif now - moved >= lease_seconds - LOOK_SECONDS:
+            resume_stopped(directory, run, why=f"no heartbeat for {now - moved:.1f} s")
+    resume_stopped(directory, run, why="the harness ended")
+
+
+def resume_stopped(directory: Path, run: str, *, why: str) -> list[int]:
+    """SIGCONT every stopped process of the run's nodes; returns their pids.
+
+    Goes by what is observed, and by the journal for a process that we may not look into.
+    """
+    observed = {(process.pid, process.ticks) for process in marked_processes(run) if process.node}
+    stopped = sorted(one for one in observed | _journaled(directory) if stat_fields(one[0])[:1] == ["T"])
+    resumed = [pid for pid, ticks in stopped if resume(pid, ticks)]
+    if resumed:
+        _log.warning("%s: resumed %s", why, resumed)
+    return resumed
+
+
+def _journaled(directory: Path) -> set[tuple[int, int]]:
+    """Every process that the journal says was to be paused; its start ticks guard against a reused pid."""
+    found: set[tuple[int, int]] = set()
+    for line in read_lines(directory / "journal.jsonl"):
+        undo = line.get("undo")
+        for note in undo if isinstance(undo, list) else ():
+            if isinstance(note, dict) and note.get("do") == "continue":
+                found |= _process_of(note)
+    return found
+
+
+def _process_of(note: dict[str, object]) -> set[tuple[int, int]]:
+    pid, ticks = str(note.get("pid")), str(note.get("ticks"))
+    return {(int(pid), int(ticks))} if pid.isdecimal() and ticks.isdecimal() else set()
+
+
+def _mtime(directory: Path) -> int:
+    try:
+        return (directory / "heartbeat").stat().st_mtime_ns
+    except OSError:
+        return -1
+
+
+def main() -> None:
+    """Run as the watchdog; the standard input is the pipe to the harness."""
+    parser = argparse.ArgumentParser(
+        description="resume stopped processes when a run's heartbeat stands still"
+    )
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("run")
+    parser.add_argument("--lease", type=float, default=LEASE_SECONDS)
+    given = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends with the harness, not before
+    watch(given.directory, given.run, lease_seconds=given.lease, ended=sys.stdin.fileno())
+
+
+if __name__ == "__main__":
+    main()

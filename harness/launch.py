@@ -1,0 +1,139 @@
+"""How a run gets into its enclosure: everything that must happen outside happens here, first.
+
+Outside: the machine is examined, one lock keeps two runs from spoiling each
+other's times, jars are fetched while there still is a network. Then this process
+becomes the keeper and the same command line runs again inside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness import bundle
+from harness.errors import BadInput, ExitCode, MissingAbility
+from harness.rundir import unwritable
+from harness.stack import enclosure
+from harness.stack.artifacts import Jar, cache_folder, ensure, read_lock
+from harness.stack.definition import StackDefinition, read_definition
+
+_KILLED = 128 + 9
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A stack chosen and found complete: its definition, its folder and its locked jars."""
+
+    definition: StackDefinition
+    folder: Path
+    jars: tuple[Jar, ...]
+
+
+def prepare(stack: str, settings: Mapping[str, str]) -> Prepared:
+    """Read the definition of *stack* with *settings* and the lock of its Kafka version.
+
+    Raises:
+        BadInput: an unknown stack, setting or version; nothing was started.
+    """
+    stacks = bundle.fixtures() / "stacks"
+    definition = read_definition(stacks, stack, settings)
+    return Prepared(
+        definition, stacks / stack, read_lock(bundle.fixtures() / "locks", "kafka", definition.kafka.version)
+    )
+
+
+def tools(prepared: Prepared) -> tuple[Jar, ...]:
+    """Kafka's own command-line tools for the prepared version; benchmarks compare against them."""
+    return read_lock(bundle.fixtures() / "locks", "kafka-tools", prepared.definition.kafka.version)
+
+
+def fetch_tools(prepared: Prepared) -> None:
+    """Have the tools' jars in the cache."""
+    ensure(tools(prepared))
+
+
+def new_run_id(name: str) -> str:
+    """An id that sorts by time and says what ran: ``20261123-1705-quickstart-4f2a``."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{stamp}-{re.sub('[^a-z0-9]+', '-', name.lower())}-{os.urandom(2).hex()}"
+
+
+def parse_settings(given: Sequence[str]) -> dict[str, str]:
+    """``KEY=VALUE`` pairs as a mapping.
+
+    Raises:
+        BadInput: one of them has no ``=``.
+    """
+    pairs = [setting.partition("=") for setting in given]
+    for setting, (key, sign, _) in zip(given, pairs, strict=True):
+        if not key or not sign:
+            raise BadInput(f"--set {setting!r} is not KEY=VALUE", fix="e.g. --set kafka.version=3.9.1")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def inside(
+    argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int, module: str = "harness"
+) -> int:
+    """Run ``python -m module argv`` in an enclosure of its own; returns its exit code."""
+    from harness.display import FetchProgress  # noqa: PLC0415 - rich, only when something is run
+    from harness.doctor import preflight  # noqa: PLC0415 - psutil, likewise
+
+    preflight(directory.parent)
+    with machine_lock(directory.name):
+        with FetchProgress().shown() as progress:
+            ensure(prepared.jars, progress)
+        own = {"HARNESS_RUN": directory.name, "HARNESS_DIR": str(directory), "HARNESS_SEED": str(seed)}
+        code = enclosure.run_inside([sys.executable, "-m", module, *argv], dict(os.environ) | own)
+    if code != _KILLED:
+        return code
+    sys.stderr.write(
+        f"harness: the run was killed; everything it had started ended with it. "
+        f"What it had recorded: harness verify {directory}\n"
+    )
+    return ExitCode.INTERNAL
+
+
+@contextlib.contextmanager
+def machine_lock(owner: str) -> Iterator[None]:
+    """Hold the machine for one run; freed by the kernel when the last process of the run ends.
+
+    Raises:
+        BadInput: another run holds it.
+        MissingAbility: the lock cannot be made.
+    """
+    path = cache_folder() / "run.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held until the block ends
+    except OSError as error:
+        raise unwritable(path, error) from error
+    with file:
+        _lock(file.fileno(), path)
+        file.truncate(0)
+        file.write(f"{owner}, pid {os.getpid()}\n")
+        file.flush()
+        # Kept open in every process of the run: the kernel frees the lock when the last one ends.
+        os.set_inheritable(file.fileno(), True)  # noqa: FBT003 - its only argument
+        yield
+
+
+def _lock(fd: int, path: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BadInput(
+            f"another run uses this machine: {path.read_text().strip() or 'unknown'}",
+            why="two at once would measure each other",
+            fix="wait for it, or end it with harness heal --abort",
+        ) from error
+    except OSError as error:
+        raise MissingAbility(
+            f"{path} cannot be locked", why=str(error), fix="use a local XDG_CACHE_HOME"
+        ) from error

@@ -1,0 +1,151 @@
+"""The lifecycle of a run: prepare → steady → disturb → recover → drain → verify → report.
+
+In this order:
+
+1. the run directory opens with what was asked for;
+2. the stack boots, the heartbeat and the watchdog start;
+3. the scenario tells its story through a ``LiveRun``;
+4. everything ends, the ledger is sealed;
+5. checkers judge what is stored; ``run.json``, the report and JUnit follow from it.
+
+However step 3 ends, every fault heals on the way, and 4 and 5 happen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import harness
+from harness.checkers.compose import judge
+from harness.clock import MONOTONIC, seconds_between, wall_label
+from harness.display import Display
+from harness.errors import HarnessError
+from harness.faults.injection import Injector
+from harness.faults.journal import Journal
+from harness.faults.watchdog import Watch
+from harness.findings import RunDocument
+from harness.interrupts import Interrupted, Interrupts
+from harness.ledger import evidence, schema, tables
+from harness.model import Aborted, Phase, PhaseEntered, RunEnded, RunStarted
+from harness.probes.host import HostSampler
+from harness.report.html import write_report
+from harness.report.junit import write_junit
+from harness.run import LiveRun, Order
+from harness.rundir import EventLog, RunDirectory
+from harness.scenario import TOPIC
+from harness.stack.local import LocalStack, booted
+
+
+def execute(order: Order, display: Display, interrupts: Interrupts) -> RunDocument:
+    """Run the ordered scenario to its verdict; see the module's docstring for the steps.
+
+    Raises:
+        Interrupted: the user asked twice; everything is healed and ended, no report is written.
+    """
+    log = EventLog(order.directory)
+    log.append(_beginning(order))
+    try:
+        _tell(order, log, display, interrupts)
+    finally:
+        with interrupts.shielded():
+            _seal(order.directory)
+            log.append(RunEnded(t=MONOTONIC.now(), wall=wall_label()))
+            log.close()
+    return report(order.directory, display)
+
+
+def report(directory: RunDirectory, display: Display) -> RunDocument:
+    """Judge what is stored in *directory* and write ``run.json``, the report and JUnit from it."""
+    display.now("judging")
+    document = judge(evidence.load(directory), harness_version=harness.__version__)
+    directory.write_document(document)
+    write_report(directory)
+    write_junit(directory)
+    return document
+
+
+def _beginning(order: Order) -> RunStarted:
+    chosen = order.scenario
+    return RunStarted(
+        t=MONOTONIC.now(),
+        wall=wall_label(),
+        run_id=order.directory.run_id,
+        scenario=chosen.name,
+        title=chosen.title,
+        platform="local",
+        stack=order.definition.name,
+        seed=order.seed,
+        expect=chosen.expect,
+        guarantees=chosen.guarantees,
+        budgets=order.budgets,
+        command=order.command,
+        settings=dict(order.settings),
+    )
+
+
+def _tell(order: Order, log: EventLog, display: Display, interrupts: Interrupts) -> None:
+    """Steps 2 to 4. An error or an interrupt becomes an ``Aborted`` event; the evidence so far stands."""
+    try:
+        with _standing(order, log, display, interrupts) as run:
+            order.scenario.story(run)
+    except Interrupted as asked:
+        log.append(_aborted(f"{asked} received", by_user=True))
+        display.say(f"{asked} received: healed, stopped and drained")
+        if interrupts.in_a_hurry:
+            raise
+    except (HarnessError, AssertionError) as error:
+        log.append(_aborted(str(error) or type(error).__name__, by_user=False))
+        display.say(f"ended early: {error}")
+
+
+@contextlib.contextmanager
+def _standing(order: Order, log: EventLog, display: Display, interrupts: Interrupts) -> Iterator[LiveRun]:
+    """A booted stack with its guards around it, and the run that uses it."""
+    directory = order.directory
+    log.append(PhaseEntered(t=MONOTONIC.now(), wall=wall_label(), phase=Phase.PREPARE))
+    display.say(f"boot    {order.definition.title}, Kafka {order.definition.kafka.version}")
+    display.now("booting")
+    started = MONOTONIC.now()
+    with contextlib.ExitStack() as ends:
+        booting = booted(
+            order.definition,
+            order.folder,
+            order.software,
+            logs=directory.logs,
+            environment={"HARNESS_RUN": directory.run_id, "HARNESS_DIR": str(directory.root)},
+        )
+        stack = ends.enter_context(booting)
+        display.say(f"        up after {seconds_between(started, MONOTONIC.now()):.1f} s")
+        ends.enter_context(_guarded(directory, stack))
+        journal = ends.enter_context(contextlib.closing(Journal(directory.journal)))
+        injector = ends.enter_context(contextlib.closing(Injector(stack, journal, topic=TOPIC)))
+        run = LiveRun(order, stack, injector, log, display, interrupts)
+        ends.callback(run.close)
+        yield run
+
+
+@contextlib.contextmanager
+def _guarded(directory: RunDirectory, stack: LocalStack) -> Iterator[None]:
+    """The heartbeat, the samples and the watchdog that listens for the heartbeat."""
+    sampler = HostSampler(directory.samples, stack.live_pids)
+    with Watch(directory.root, directory.run_id):
+        sampler.start()
+        try:
+            yield
+        finally:
+            sampler.stop()
+
+
+def _seal(directory: RunDirectory) -> None:
+    for name, columns in (
+        ("attempts", schema.ATTEMPTS),
+        ("announced", schema.ANNOUNCED),
+        ("reads", schema.READS),
+    ):
+        tables.seal(directory.ledger, name, columns)
+    tables.seal(directory.samples, "samples", schema.SAMPLES)
+
+
+def _aborted(reason: str, *, by_user: bool) -> Aborted:
+    return Aborted(t=MONOTONIC.now(), wall=wall_label(), reason=reason, by_user=by_user)

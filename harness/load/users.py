@@ -1,0 +1,291 @@
+"""The worker process: Locust users that are Kafka producers. The only importer of Locust.
+
+Importing Locust patches sockets and threads of the whole interpreter, so this module runs as
+``python -m harness.load.users PLAN WORKER FOLDER`` and is imported by nothing. Each process is
+a complete, headless Locust with a local runner: no master and no port, so it works in a
+network that has nothing but the cluster, and one killed worker harms no other.
+
+It takes orders as lines on stdin: ``start T`` (the first intended instant) and ``stop S``
+(end within S seconds of draining); the end of stdin or SIGTERM is an order to stop as well.
+One Locust request is one batch: failed when any record of it is not *ok*.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gevent
+import locust
+from gevent.event import Event
+from gevent.fileobject import FileObjectPosix
+from locust.env import Environment
+from locust.exception import StopUser
+
+from harness.clock import MONOTONIC, NANOS_PER_SECOND
+from harness.errors import HarnessError
+from harness.load.books import FLUSH_SECONDS, Books
+from harness.load.plan import LoadPlan, Slot, slots
+from harness.load.session import Session
+from harness.load.tally import Closed
+from harness.stack.syscalls import die_with_parent
+
+_POLL_SECONDS = 0.001
+_SIGTERM_DRAIN_SECONDS = 2.0
+_PURGE_SECONDS = 1.0
+_TOPIC_SECONDS = 10.0
+
+
+class BatchNotAcknowledged(Exception):
+    """What Locust lists as the failure of a batch."""
+
+
+class Worker:
+    """All producers of this process, and the orders they follow."""
+
+    def __init__(self, plan: LoadPlan, number: int, folder: Path) -> None:
+        self.plan = plan
+        self.books = Books(plan, number, folder, MONOTONIC)
+        self.users = iter(plan.users_of(number))
+        self.start_t = 0
+        self.stopping = Event()
+        self.ordered = Event()
+        self.spawned = Event()
+        self._waiting = 0
+        self.stopped_t = 0
+        self._drain_seconds = 0.0
+        self._failure = ""
+        self._sessions: dict[int, Session] = {user: self._session(user, 0) for user in plan.users_of(number)}
+        self._incarnations = dict.fromkeys(self._sessions, 0)
+        self._retired: list[Session] = []
+        self._locust = Environment(user_classes=[ProducerUser], stop_timeout=2)
+        self._locust.parsed_options = None
+        self._locust.events.user_error.add_listener(self._user_failed)  # type: ignore[no-untyped-call]
+
+    def run(self) -> int:
+        """Follow the orders to the end; returns the exit code."""
+        for session in self._sessions.values():
+            session.check_topic(_TOPIC_SECONDS)
+        gevent.signal_handler(signal.SIGTERM, self.order_stop, _SIGTERM_DRAIN_SECONDS)
+        runner = self._locust.create_local_runner()
+        runner.start(len(self._sessions), spawn_rate=min(100, len(self._sessions)))
+        self.spawned.wait()
+        gc.freeze()  # what was imported never dies: the collector need not visit it in the load
+        self.books.say("ready")
+        gevent.spawn(self._take_orders)
+        self.ordered.wait()
+        self._send()
+        runner.quit()
+        self._drain()
+        self._end()
+        return 1 if self._failure else 0
+
+    def produce(self, user: int) -> None:
+        """Drive producer *user* from the order to start until the order to stop."""
+        self._waiting += 1
+        if self._waiting == len(self._sessions):
+            self.spawned.set()
+        self.ordered.wait()
+        if self.plan.saturating:
+            self._produce_closed(user)
+        else:
+            self._produce_open(user)
+
+    def order_stop(self, drain_seconds: float) -> None:
+        """Stop sending now, and wait *drain_seconds* at the most for outcomes."""
+        if not self.stopping.is_set():
+            self._drain_seconds = drain_seconds
+            self.stopped_t = MONOTONIC.now()
+        self.stopping.set()
+        self.ordered.set()
+
+    def _take_orders(self) -> None:
+        with FileObjectPosix(0, "rb", closefd=False) as orders:
+            for line in orders:
+                word, number = line.split()
+                if word == b"start":
+                    self.start_t = int(number)
+                    self.ordered.set()
+                else:
+                    self.order_stop(float(number))
+        self.order_stop(0.0)
+
+    def _send(self) -> None:
+        """Let the users produce until the order to stop."""
+        housekeeping = gevent.spawn(self._keep_books)
+        polling = gevent.spawn(self._keep_polling)
+        for greenlet in (housekeeping, polling):
+            greenlet.link_exception(self._greenlet_failed)
+        self.stopping.wait()
+        gevent.killall([housekeeping, polling])
+
+    def _produce_open(self, user: int) -> None:
+        for slot in slots(self.plan, user, self.start_t):
+            while (ahead := slot.t_intended - MONOTONIC.now()) > 0:
+                if self.stopping.wait(ahead / NANOS_PER_SECOND):
+                    return
+            if self.stopping.is_set():
+                return
+            self._attempt(user, slot)
+            gevent.sleep(0)  # a user that has to catch up must not starve the poller
+
+    def _produce_closed(self, user: int) -> None:
+        """Send whenever there is room; such a batch is intended when it is sent."""
+        partition = user
+        gevent.sleep(max(0, self.start_t - MONOTONIC.now()) / NANOS_PER_SECOND)
+        while not self.stopping.is_set():
+            if self._sessions[user].open_records >= self.plan.in_flight:
+                gevent.sleep(_POLL_SECONDS)
+                continue
+            partition = (partition + 1) % self.plan.partitions
+            self._attempt(user, Slot(MONOTONIC.now(), partition))
+            gevent.sleep(0)
+
+    def _attempt(self, user: int, slot: Slot) -> None:
+        session = self._sessions[user]
+        if session.fatal:
+            session = self._succeed(user)
+        before = MONOTONIC.now()
+        self._fire(session.attempt(slot))
+        self.books.sent(before - slot.t_intended)
+
+    def _succeed(self, user: int) -> Session:
+        """Put a new incarnation in the place of one whose session ended for good."""
+        self._retired.append(self._sessions[user])
+        self._incarnations[user] += 1
+        self._sessions[user] = self._session(user, self._incarnations[user])
+        return self._sessions[user]
+
+    def _session(self, user: int, incarnation: int) -> Session:
+        return Session(
+            self.plan,
+            self.plan.producer_number(user, incarnation),
+            attempts=self.books.attempts,
+            announced=self.books.announced,
+            counts=self.books.counts,
+            clock=MONOTONIC,
+        )
+
+    def _all(self) -> Iterator[Session]:
+        yield from self._sessions.values()
+        yield from self._retired
+
+    def _poll(self) -> None:
+        for session in self._all():
+            self._fire(session.poll())
+
+    def _keep_polling(self) -> None:
+        while True:
+            self._poll()
+            gevent.sleep(_POLL_SECONDS)
+
+    def _keep_books(self) -> None:
+        gevent.sleep(max(0, self.start_t - MONOTONIC.now()) / NANOS_PER_SECOND)
+        while True:
+            for session in self._sessions.values():
+                session.top_up()
+            self._count_locust()
+            self.books.keep_up("sending")
+            gevent.sleep(FLUSH_SECONDS)
+
+    def _open(self) -> int:
+        return sum(session.open_records for session in self._all())
+
+    def _drain(self) -> None:
+        """Wait for outcomes, then make the clients give up, then stop asking."""
+        self._poll_until_settled(self._drain_seconds)
+        if self._open():
+            for session in self._all():
+                session.purge()
+            self._poll_until_settled(_PURGE_SECONDS)
+        for session in self._all():
+            self._fire(session.abandon("no outcome when the load ended"))
+
+    def _poll_until_settled(self, seconds: float) -> None:
+        deadline = MONOTONIC.now() + int(seconds * NANOS_PER_SECOND)
+        told = 0
+        while self._open() and MONOTONIC.now() < deadline:
+            self._poll()
+            gevent.sleep(_POLL_SECONDS)
+            if MONOTONIC.now() - told > FLUSH_SECONDS * NANOS_PER_SECOND:
+                self._count_locust()
+                self.books.keep_up("stopping")
+                told = MONOTONIC.now()
+
+    def _end(self) -> None:
+        self._count_locust()
+        self.books.close()
+        self.books.say("ended", stopped_t=self.stopped_t, detail=self._failure)
+
+    def _count_locust(self) -> None:
+        total = self._locust.stats.total
+        self.books.requests, self.books.failures = total.num_requests, total.num_failures
+
+    def _fire(self, closed: list[Closed]) -> None:
+        for batch in closed:
+            self._locust.events.request.fire(  # type: ignore[no-untyped-call]
+                request_type="produce",
+                name=self.plan.topic,
+                response_time=(batch.t_done - batch.t_intended) / 1e6,
+                response_length=batch.bytes,
+                exception=BatchNotAcknowledged(batch.error) if batch.error else None,
+                context={},
+            )
+
+    def _user_failed(self, exception: Exception, **_: object) -> None:
+        self._fail(exception)
+
+    def _greenlet_failed(self, greenlet: gevent.Greenlet) -> None:
+        self._fail(greenlet.exception)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the load: what cannot be written down must not be sent."""
+        self._failure = self._failure or f"{type(error).__name__}: {error}"
+        self.order_stop(0.0)
+
+
+class ProducerUser(locust.User):
+    """One Locust user: one producer."""
+
+    worker: Worker
+
+    def on_start(self) -> None:
+        """Take the next producer of this process."""
+        self.number = next(self.worker.users)
+
+    @locust.task
+    def produce(self) -> None:
+        """Produce until the order to stop."""
+        self.worker.produce(self.number)
+        raise StopUser
+
+
+@contextmanager
+def _said_in_one_sentence() -> Iterator[None]:
+    try:
+        yield
+    except HarnessError as error:
+        print(error.sentence(), file=sys.stderr)  # noqa: T201 - the engine shows this line
+        raise SystemExit(1) from error
+
+
+def main(argv: list[str]) -> int:
+    """Run one worker."""
+    die_with_parent()
+    path, number, folder = argv
+    with _said_in_one_sentence():
+        plan = LoadPlan.model_validate_json(Path(path).read_bytes())
+        ProducerUser.worker = Worker(plan, int(number), Path(folder))
+        return ProducerUser.worker.run()
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # Everything is written; librdkafka's destructor would wait for brokers that do not answer.
+    os._exit(code)

@@ -1,0 +1,211 @@
+"""``--rehearse``: the same scenario function, nothing booted, nothing touched; it tells what it would do.
+
+Roles are those of a freshly booted cluster: partition p of a topic is led by the
+broker number p modulo their count, the first broker is the controller. A live
+run resolves them at injection and may choose otherwise; the lines say so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.faults.nft import Cuts
+from harness.faults.prepare import prepare
+from harness.faults.spec import FaultSpec
+from harness.load.shapes import Shape
+from harness.model import Budgets
+from harness.scenario import TOPIC, Scenario
+from harness.stack.definition import StackDefinition
+from harness.stack.netns import NamespaceNode, Observer
+from harness.stack.seams import Node
+
+
+@dataclass(frozen=True)
+class _FreshRoles:
+    """The roles of a cluster that has just booted."""
+
+    names: tuple[str, ...]
+
+    def brokers(self) -> tuple[str, ...]:
+        return self.names
+
+    def leader(self, topic: str, partition: int) -> str:  # noqa: ARG002 - part of the protocol
+        return self.names[partition % len(self.names)]
+
+    def replicas(self, topic: str, partition: int) -> tuple[str, ...]:
+        leader = self.leader(topic, partition)
+        return (leader, *(name for name in self.names if name != leader))
+
+    def in_sync(self, topic: str, partition: int) -> tuple[str, ...]:
+        return self.replicas(topic, partition)
+
+    def led_by(self, topic: str, node: str) -> tuple[int, ...]:
+        return tuple(p for p in range(12) if self.leader(topic, p) == node)
+
+    def controller(self) -> str:
+        return self.names[0]
+
+    def coordinator(self, group: str) -> str:  # noqa: ARG002 - part of the protocol
+        return self.names[0]
+
+
+class _FutureProcess:
+    """A process that a run would start; it can be named, not hit."""
+
+    pid = 0
+    start_ticks = 0
+
+    def is_alive(self) -> bool:
+        return True
+
+    def is_stopped(self) -> bool:
+        return False
+
+    def send(self, number: signal.Signals) -> None:
+        raise AssertionError(f"a rehearsal sends no {number.name}")
+
+    def wait_gone(self, seconds: float) -> None:
+        raise AssertionError(f"a rehearsal waits for nothing, not even {seconds} s")
+
+
+class _FutureService:
+    """A broker that a run would start."""
+
+    process = _FutureProcess()
+
+    def start(self) -> None:
+        raise AssertionError("a rehearsal starts nothing")
+
+    def wait_ready(self, seconds: float) -> str:
+        raise AssertionError(f"a rehearsal waits for nothing, not even {seconds} s")
+
+    def wipe(self) -> None:
+        raise AssertionError("a rehearsal deletes nothing")
+
+
+@dataclass(frozen=True)
+class _FutureStack:
+    """The stack that a run would boot."""
+
+    nodes: Mapping[str, Node]
+    services: Mapping[str, _FutureService]
+    roles: _FreshRoles
+    bootstrap: str = "(not booted)"
+    logs: Path = Path("(not booted)")
+
+
+@dataclass(frozen=True)
+class _Foreseen:
+    """Stands for an injection; whatever a story requires of it holds."""
+
+    observed: bool = True
+
+
+class Rehearsal:
+    """Takes the part of ``Run`` and writes down what it is told."""
+
+    def __init__(self, definition: StackDefinition, budgets: Budgets) -> None:
+        self.lines: list[str] = []
+        self.budgets = budgets
+        self._stack = _future(definition)
+
+    @contextlib.contextmanager
+    def load(
+        self,
+        *,
+        rate: float,
+        partitions: int = 12,
+        replication: int = 3,
+        keys: int = 1_200,
+        record_bytes: int = 100,
+        producers: int = 4,
+        processes: int = 2,
+        shape: Shape | None = None,
+        client: Mapping[str, str] | None = None,
+        topic_config: Mapping[str, str] | None = None,
+    ) -> Iterator[None]:
+        """Tell of the load."""
+        self.lines.append(
+            f"topic   {TOPIC}: {partitions} partitions, {replication} replicas {topic_config or ''}"
+        )
+        records = f"{rate:g} records/s of {record_bytes} bytes, {keys} keys, {shape or 'constant'}"
+        self.lines.append(f"load    {records}, {producers} producers in {processes} processes {client or ''}")
+        yield
+        self.lines.append("drain   until every attempt has an outcome")
+
+    def hold_steady(self, *, seconds: float) -> None:
+        """Tell of the baseline."""
+        self.lines.append(f"steady  {seconds:g} s")
+
+    @contextlib.contextmanager
+    def inject(self, fault: FaultSpec, *, seconds: float) -> Iterator[_Foreseen]:
+        """Tell of the fault: target, reason, commands and how it is undone."""
+        prepared = prepare(fault, 0, self._stack, Cuts(self._stack.nodes))
+        nodes, mechanism = ", ".join(prepared.target.nodes), prepared.mechanism
+        self.lines.append(f"inject  {fault.name} for {seconds:g} s: {nodes}")
+        self.lines.append(f"        {prepared.target.why}")
+        self.lines += [f"        $ {line}" for command in mechanism.commands for line in command.splitlines()]
+        yield _Foreseen()
+        self.lines += [
+            f"heal    $ {line}" for command in mechanism.undo_commands for line in command.splitlines()
+        ]
+
+    def require(self, holds: bool, why: str = "") -> None:  # noqa: FBT001 - as Run.require
+        """Tell of the guard, which a live run would check."""
+        if not holds:
+            self.lines.append(f"require {why}")
+
+    def acked_in(self, *, seconds: float) -> int:
+        """Tell of the wait; nothing is acknowledged in a rehearsal."""
+        self.lines.append(f"count   acknowledged records for {seconds:g} s")
+        return 0
+
+    def expect_recovery(self, *, within: float | None = None) -> None:
+        """Tell of the wait."""
+        self.lines.append("wait    until served as before" + (f", within {within:g} s" if within else ""))
+
+    def note(self, text: str, *, node: str = "") -> None:
+        """Tell of the note."""
+        self.lines.append(f"note    {text} {node}".rstrip())
+
+    def verify(self) -> None:
+        """Tell of the end."""
+        self.lines.append("verify  read everything back through a fence, judge, report")
+
+
+def rehearse(scenario: Scenario, definition: StackDefinition) -> list[str]:
+    """What *scenario* would do on *definition*, line by line; starts nothing."""
+    budgets = definition.budgets.model_copy(update=dict(scenario.budgets))
+    rehearsal = Rehearsal(definition, budgets)
+    scenario.story(rehearsal)
+    head = [
+        f"{scenario.name}: {scenario.title}",
+        f"boot    {definition.title}, Kafka {definition.kafka.version}",
+    ]
+    tail = ["(roles as of a fresh boot; a live run resolves them at injection)"]
+    return [*head, *rehearsal.lines, *tail]
+
+
+def _told(settings: Mapping[str, str] | None) -> str:
+    return " ".join(f"{key}={value}" for key, value in (settings or {}).items())
+
+
+def _shown(verb: str, commands: Iterable[str]) -> list[str]:
+    """Commands as a person would paste them; only the first line of each stands behind a prompt."""
+    lines = [line for command in commands for line in f"$ {command}".splitlines()]
+    return [f"{verb if number == 0 else '':8}{line}" for number, line in enumerate(lines)]
+
+
+def _future(definition: StackDefinition) -> _FutureStack:
+    ports = (definition.kafka.client_port, definition.kafka.controller_port)
+    nodes: dict[str, Node] = {
+        n.name: NamespaceNode(n.name, n.role, n.address, ports if n.role == "broker" else ())
+        for n in definition.nodes
+    }
+    nodes["observer"] = Observer(definition.network.observer)
+    brokers = tuple(sorted(n.name for n in definition.nodes if n.role == "broker"))
+    return _FutureStack(nodes, {name: _FutureService() for name in brokers}, _FreshRoles(brokers))

@@ -1,0 +1,365 @@
+"""One run directory turned into one frozen value that holds everything the page says.
+
+The templates only place what is here: every number is already a phrase, every
+choice already made. The value is a pure function of ``run.json``, the ledger,
+the samples, ``events.jsonl`` and the names and sums of the other files; equal
+directories give equal values, on any machine, years later.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from harness.findings import FaultOutcome, Finding, LatencyRow, Recovery, RunDocument, Witness
+from harness.ledger import evidence
+from harness.report import phrases
+from harness.report.advice import next_step
+from harness.report.charts import Bar
+from harness.report.files import Artefact, artefacts
+from harness.report.headline import (
+    Headline,
+    Trouble,
+    expectation,
+    fault_label,
+    fault_verdict,
+    headline,
+    troubles,
+)
+from harness.report.timeline import Note, Timeline, notes_of, timeline_of
+from harness.rundir import RunDirectory
+from harness.verdict import Kind, Verdict
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessRow:
+    """One offending record, batch or window."""
+
+    record: str
+    partition: str
+    offsets: str
+    at: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One checker's finding."""
+
+    name: str
+    verdict: str
+    tone: str
+    summary: str
+    evidence: str
+    violations: str
+    limit: str
+    excused: str
+    witnesses: tuple[WitnessRow, ...]
+    witness_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """Findings of one kind under one heading."""
+
+    title: str
+    rows: tuple[FindingRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRow:
+    """One fault's recovery."""
+
+    fault: str
+    sentence: str
+    bar: Bar
+    detected: str
+    first_ack: str
+    steady: str
+    drained: str
+    expected: str
+    budget: str
+    why: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRow:
+    """One fault as it went."""
+
+    name: str
+    kind: str
+    target: str
+    why: str
+    verdict: str
+    tone: str
+    summary: str
+    steps: tuple[tuple[str, str, str], ...]
+    """Step, instant, proof."""
+    commands: str
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyLine:
+    """One phase's latency."""
+
+    phase: str
+    count: str
+    p50: str
+    p99: str
+    p999: str
+    maximum: str
+    censored: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next about one finding."""
+
+    name: str
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ReportDocument:
+    """The whole report."""
+
+    run_id: str
+    title: str
+    subtitle: str
+    headline: Headline
+    expectation: str
+    cause: str
+    cause_name: str
+    in_force: str
+    facts: tuple[Pair, ...]
+    groups: tuple[FindingGroup, ...]
+    recovery: tuple[RecoveryRow, ...]
+    timeline: Timeline | None
+    notes: tuple[Note, ...]
+    latency: tuple[LatencyLine, ...]
+    load: tuple[Pair, ...]
+    faults: tuple[FaultRow, ...]
+    steps: tuple[Step, ...]
+    environment: tuple[tuple[str, tuple[Pair, ...]], ...]
+    reproduce: str
+    files: tuple[Artefact, ...]
+    files_left_out: int
+
+
+def prepare(directory: RunDirectory) -> ReportDocument:
+    """Everything the page says about the run in *directory*.
+
+    Raises:
+        EvidenceError: ``run.json`` or the ledger cannot be read, or ``run.json`` contradicts itself.
+    """
+    document = directory.read_document()
+    top = headline(document)
+    stored = evidence.load(directory)
+    found = troubles(document)
+    notes = notes_of(stored)
+    listed, left_out = artefacts(directory)
+    return ReportDocument(
+        run_id=document.run_id,
+        title=document.title or document.scenario,
+        subtitle=f"{document.scenario} on {document.platform}",
+        headline=top,
+        expectation=expectation(document),
+        cause=_sentence(found[0].summary) if found else "",
+        cause_name=found[0].name if found else "",
+        in_force=_in_force(document),
+        facts=_facts(document),
+        groups=_groups(document),
+        recovery=_recoveries(document),
+        timeline=timeline_of(document, stored, notes),
+        notes=notes,
+        latency=tuple(_latency(phase, row) for phase, row in document.latency.items()),
+        load=_load(document),
+        faults=tuple(_fault(number, fault) for number, fault in enumerate(document.faults, 1)),
+        steps=_steps(document, found),
+        environment=tuple((name, tuple(values.items())) for name, values in document.environment.items()),
+        reproduce=_reproduce(document),
+        files=listed,
+        files_left_out=left_out,
+    )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _facts(document: RunDocument) -> tuple[Pair, ...]:
+    records = phrases.count(document.load.records) if document.load else phrases.NONE
+    return (
+        ("Run", document.run_id),
+        ("Seed", str(document.seed)),
+        ("Started", document.started_at),
+        ("Duration", phrases.duration(document.duration_s)),
+        ("Records", records),
+        ("Faults", str(len(document.faults))),
+        ("Harness", document.harness_version),
+        ("Exit code", str(document.exit_code)),
+    )
+
+
+def _in_force(document: RunDocument) -> str:
+    if not document.faults:
+        return "No fault was injected."
+    left = [fault.name for fault in document.faults if fault.healing_proven_at is None]
+    if left:
+        return f"Faults that may still be in force: {phrases.listing(left)}. Run “harness heal” now."
+    healed = phrases.plural(len(document.faults), "fault")
+    return f"Faults still in force: none; the healing of {healed} was proven."
+
+
+def _groups(document: RunDocument) -> tuple[FindingGroup, ...]:
+    titles = (
+        (Kind.GUARANTEE, "Guarantees"),
+        (Kind.BUDGET, "Budgets"),
+        (Kind.SOUNDNESS, "Soundness of the run"),
+    )
+    groups = []
+    for kind, title in titles:
+        rows = tuple(_finding(found) for found in document.findings if found.kind is kind)
+        if rows:
+            groups.append(FindingGroup(title, rows))
+    return tuple(groups)
+
+
+def _finding(found: Finding) -> FindingRow:
+    shown = tuple(_witness(witness) for witness in found.witnesses)
+    note = ""
+    if found.violations > len(shown) > 0:
+        note = f"The first {len(shown)} of {phrases.count(found.violations)}."
+    return FindingRow(
+        name=found.checker,
+        verdict=found.verdict.value,
+        tone=found.verdict.lower(),
+        summary=found.summary,
+        evidence=phrases.counts(found.compared),
+        violations=phrases.count(found.violations),
+        limit=found.limit or phrases.NONE,
+        excused=phrases.counts(found.excused) if found.excused else "",
+        witnesses=shown,
+        witness_note=note,
+    )
+
+
+def _witness(witness: Witness) -> WitnessRow:
+    return WitnessRow(
+        record=witness.record or phrases.NONE,
+        partition=phrases.NONE if witness.partition is None else str(witness.partition),
+        offsets=", ".join(map(str, witness.offsets)) or phrases.NONE,
+        at=phrases.NONE if witness.at_s is None else f"{witness.at_s:.3f} s",
+        detail=witness.detail,
+    )
+
+
+def _recoveries(document: RunDocument) -> tuple[RecoveryRow, ...]:
+    times = [t for r in document.recovery for t in (r.first_ack_s, r.expected_s, r.budget_s) if t is not None]
+    limit = max(times, default=1.0) * 1.05
+    return tuple(_recovery(row, limit) for row in document.recovery)
+
+
+def _recovery(row: Recovery, limit: float) -> RecoveryRow:
+    expected = (
+        f"expected ≤ {phrases.seconds(row.expected_s)}" if row.expected_s is not None else "no expectation"
+    )
+    measured = phrases.seconds(row.first_ack_s, absent="never")
+    return RecoveryRow(
+        fault=row.fault,
+        sentence=f"{expected}, measured {measured}",
+        bar=Bar(row.first_ack_s, row.expected_s, row.budget_s, limit),
+        detected=phrases.seconds(row.detected_s, absent="not noticed"),
+        first_ack=measured,
+        steady=phrases.seconds(row.steady_s, absent="never"),
+        drained=phrases.seconds(row.drained_s, absent="never"),
+        expected=phrases.seconds(row.expected_s),
+        budget=phrases.seconds(row.budget_s, absent="not judged"),
+        why=row.expected_why,
+        partition=phrases.NONE if row.worst_partition is None else str(row.worst_partition),
+    )
+
+
+def _latency(phase: str, row: LatencyRow) -> LatencyLine:
+    few = "too few"
+    return LatencyLine(
+        phase=phase,
+        count=phrases.count(row.count),
+        p50=phrases.millis(row.p50_ms, absent=few),
+        p99=phrases.millis(row.p99_ms, absent=few),
+        p999=phrases.millis(row.p999_ms, absent=few),
+        maximum=phrases.millis(row.max_ms),
+        censored=phrases.count(row.censored),
+    )
+
+
+def _load(document: RunDocument) -> tuple[Pair, ...]:
+    load = document.load
+    if load is None:
+        return ()
+    return (
+        ("Asked", phrases.rate(load.asked_per_s)),
+        ("Reached", phrases.rate(load.reached_per_s)),
+        ("Acknowledged", phrases.count(load.attempts.ok)),
+        ("Failed", phrases.count(load.attempts.fail)),
+        ("Unknown", phrases.count(load.attempts.unknown)),
+        ("Send-time error, p99", phrases.millis(load.send_error_p99_ms, absent="not measured")),
+    )
+
+
+def _fault(number: int, fault: FaultOutcome) -> FaultRow:
+    verdict, summary = fault_verdict(fault)
+    return FaultRow(
+        name=fault_label(number, fault),
+        kind=fault.kind,
+        target=fault.target,
+        why=fault.why_this_target,
+        verdict=verdict.value,
+        tone=verdict.lower(),
+        summary=summary,
+        steps=(
+            ("Injected", phrases.seconds(fault.injected_at, absent="never"), ""),
+            ("Effect proven", phrases.seconds(fault.effect_proven_at, absent="never"), fault.effect_proof),
+            ("Healed", phrases.seconds(fault.healed_at, absent="never"), ""),
+            ("Healing proven", phrases.seconds(fault.healing_proven_at, absent="never"), fault.healing_proof),
+        ),
+        commands="\n".join(fault.commands),
+    )
+
+
+def _steps(document: RunDocument, found: list[Trouble]) -> tuple[Step, ...]:
+    """One step for each name of trouble; what the scenario is meant to break needs none."""
+    first = {trouble.name: trouble for trouble in reversed(found)}
+    wanted = document.expect == "broken"
+    return tuple(
+        Step(trouble.name, trouble.verdict.lower(), next_step(trouble))
+        for trouble in reversed(first.values())
+        if not (wanted and trouble.kind is Kind.GUARANTEE and trouble.verdict is Verdict.FAIL)
+    )
+
+
+def _reproduce(document: RunDocument) -> str:
+    command = list(document.command)
+    program = PurePath(command[0]).name if command else ""
+    if program in ("harness", "pytest"):
+        command[0] = f".venv/bin/{program}"
+    flag = "--harness-seed" if program == "pytest" else "--seed"
+    if command and not any(word == flag or word.startswith(f"{flag}=") for word in command):
+        command += [flag, str(document.seed)]
+    stored = shlex.quote(f"reports/{document.run_id}")
+    lines = [
+        f"# in a checkout of edge-harness {document.harness_version}",
+        "python3 -m venv .venv && .venv/bin/pip install .",
+        "# the same run again: same scenario, same seed",
+        shlex.join(command),
+        "# judge the stored evidence again, without a stack",
+        f".venv/bin/harness verify {stored}",
+        "# remove whatever a run may have left behind; safe to repeat",
+        ".venv/bin/harness heal",
+    ]
+    return "\n".join(line for line in lines if line)

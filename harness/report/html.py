@@ -1,0 +1,58 @@
+"""``report.html``: one file that works offline, without script, for ever.
+
+Autoescape is on for every template, an undefined name is an error, and every
+value passes through ``plaintext.visible`` on its way out, so no field can be
+forgotten. Equal run directories give equal bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report import charts
+from harness.report.document import ReportDocument, prepare
+from harness.report.plaintext import visible
+from harness.rundir import RunDirectory
+
+
+def write_report(directory: RunDirectory) -> Path:
+    """Write ``report.html`` beside ``run.json`` and return its path.
+
+    Raises:
+        EvidenceError: the run cannot be read or contradicts itself.
+        MissingAbility: the folder cannot be written.
+    """
+    directory.write(directory.report, render(prepare(directory)))
+    return directory.report
+
+
+def render(report: ReportDocument) -> str:
+    """The page."""
+    page = _environment().get_template("report.html.j2")
+    wide = narrow = None
+    if report.timeline:
+        wide = charts.timeline("wide", report.timeline, charts.WIDE)
+        narrow = charts.timeline("narrow", report.timeline, charts.NARROW)
+    bars = [
+        charts.recovery_bar(f"recovery-{n}", row.sentence, row.bar) for n, row in enumerate(report.recovery)
+    ]
+    return page.render(report=report, wide=wide, narrow=narrow, bars=bars) + "\n"
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_cleaned,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _cleaned(value: object) -> object:
+    """Harmless text; ready markup (ours alone is) and undefined names pass through to Jinja."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,76 @@
+"""The report in a few lines, for a terminal and for the log of a CI job.
+
+The first line is the verdict, the next ones the first causes, then where the
+rest is. No line can move a cursor, colour anything or be taken for a command of
+the CI runner, whatever a broker or a user wrote into it.
+"""
+
+from __future__ import annotations
+
+from harness.findings import RunDocument, Witness
+from harness.report import phrases
+from harness.report.headline import Trouble, expectation, fault_verdict, headline, troubles
+from harness.report.plaintext import log_line
+from harness.rundir import RunDirectory
+from harness.verdict import Kind, Verdict
+
+_MOST_CAUSES = 5
+
+
+def summary_lines(document: RunDocument, directory: RunDirectory | None = None) -> list[str]:
+    """The verdict, its first causes, the run, the report's path in *directory*, and the exit code.
+
+    Raises:
+        EvidenceError: the document contradicts itself.
+    """
+    top = headline(document)
+    found = troubles(document)
+    lines = [f"{top.word}: {_without_word(top.sentence, top.word)}", expectation(document)]
+    for trouble in found[:_MOST_CAUSES]:
+        lines += _cause(trouble)
+    if len(found) > _MOST_CAUSES:
+        lines.append(f"  and {len(found) - _MOST_CAUSES} more in the report")
+    lines += [_proven(document), f"run {document.run_id}, seed {document.seed}"]
+    if directory is not None:
+        lines.append(f"report {directory.report}")
+    lines.append(f"exit code {top.exit_code}: {top.meaning}")
+    return [_indented(line) for line in lines if line]
+
+
+def _cause(trouble: Trouble) -> list[str]:
+    lines = [f"  {trouble.verdict} {trouble.name}: {trouble.summary}"]
+    if trouble.witness:
+        lines.append(f"    first witness: {_witness(trouble.witness)}")
+    return lines
+
+
+def _witness(witness: Witness) -> str:
+    parts = [witness.record and f"record {witness.record}"]
+    if witness.partition is not None:
+        parts.append(f"partition {witness.partition}")
+    if witness.offsets:
+        parts.append(f"offsets {', '.join(map(str, witness.offsets))}")
+    if witness.at_s is not None:
+        parts.append(f"at {witness.at_s:.3f} s")
+    return ", ".join(part for part in [*parts, witness.detail] if part)
+
+
+def _proven(document: RunDocument) -> str:
+    judged = [found for found in document.findings if found.kind is Kind.GUARANTEE]
+    held = sum(found.verdict is Verdict.PASS for found in judged)
+    clean = sum(fault_verdict(fault)[0] is Verdict.PASS for fault in document.faults)
+    return (
+        f"{held} of {phrases.plural(len(judged), 'guarantee')} held, "
+        f"{clean} of {phrases.plural(len(document.faults), 'fault')} proven and healed, "
+        f"{phrases.duration(document.duration_s)}"
+    )
+
+
+def _without_word(sentence: str, word: str) -> str:
+    rest = sentence.removeprefix(word)
+    return rest.lstrip(" :–—-.") or word if rest != sentence else sentence
+
+
+def _indented(line: str) -> str:
+    blanks = len(line) - len(line.lstrip(" "))
+    return " " * min(blanks, 4) + log_line(line)

@@ -1,0 +1,313 @@
+"""What a scenario's story is told with: load, faults, waiting, reading back.
+
+``LiveRun`` drives the parts in the order a story asks for and writes down every step
+as an event. It judges nothing: that is for the checkers, from what is stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform as machine
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+import harness
+from harness.clock import MONOTONIC, NANOS_PER_SECOND, seconds_between, wall_label
+from harness.display import Display
+from harness.errors import HarnessError, StackError
+from harness.faults.injection import Injection, Injector
+from harness.faults.spec import FaultSpec
+from harness.interrupts import Interrupts
+from harness.ledger.reader import read_through_fence
+from harness.load.engine import LoadEngine, LoadProgress
+from harness.load.plan import LoadPlan
+from harness.load.shapes import Constant, Shape
+from harness.model import (
+    Budgets,
+    EnvironmentSeen,
+    Event,
+    FencePassed,
+    LoadEnded,
+    LoadPlanned,
+    Noted,
+    Phase,
+    PhaseEntered,
+)
+from harness.rundir import EventLog, RunDirectory
+from harness.scenario import TOPIC, Scenario
+from harness.stack.definition import StackDefinition
+from harness.stack.kafka_files import KafkaSoftware
+from harness.stack.local import LocalStack
+from harness.stack.seams import Node
+from harness.waiting import NotYet, wait_for
+
+_DRAIN_S = 30.0
+_FENCE_S = 60.0
+_READY_S = 30.0
+_RECOVERED_RATE = 0.9
+_RECOVERED_S = 3.0
+_GIVE_UP_FACTOR = 4.0
+
+
+class Vacuous(HarnessError):
+    """What a scenario requires did not happen, so its verdict would prove nothing."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything ``execute`` needs to know."""
+
+    scenario: Scenario
+    definition: StackDefinition
+    folder: Path
+    software: KafkaSoftware
+    directory: RunDirectory
+    seed: int
+    command: tuple[str, ...]
+    settings: Mapping[str, str]
+
+    @property
+    def budgets(self) -> Budgets:
+        """The stack's budgets with the scenario's on top."""
+        return self.definition.budgets.model_copy(update=dict(self.scenario.budgets))
+
+
+class LiveRun:
+    """The ``Run`` of a booted stack; its public methods are described in ``harness.scenario.Run``."""
+
+    def __init__(
+        self,
+        order: Order,
+        stack: LocalStack,
+        injector: Injector,
+        log: EventLog,
+        display: Display,
+        interrupts: Interrupts,
+    ) -> None:
+        self.budgets = order.budgets
+        self.seed = order.seed
+        self._order, self._stack, self._injector = order, stack, injector
+        self._log, self._display, self._interrupts = log, display, interrupts
+        self._engine: LoadEngine | None = None
+        self._plan: LoadPlan | None = None
+        self._fenced = False
+
+    @contextlib.contextmanager
+    def load(
+        self,
+        *,
+        rate: float,
+        partitions: int = 12,
+        replication: int = 3,
+        keys: int = 1_200,
+        record_bytes: int = 100,
+        producers: int = 4,
+        processes: int = 2,
+        shape: Shape | None = None,
+        client: Mapping[str, str] | None = None,
+        topic_config: Mapping[str, str] | None = None,
+    ) -> Iterator[None]:
+        """Drive the load while the block runs, then drain."""
+        directory = self._order.directory
+        plan = LoadPlan(
+            run_id=directory.run_id,
+            topic=TOPIC,
+            partitions=partitions,
+            bootstrap=self._stack.bootstrap,
+            ledger=directory.ledger,
+            samples=directory.samples,
+            rate=rate,
+            shape=shape or Constant(),
+            keys=keys,
+            record_bytes=record_bytes,
+            producers=producers,
+            processes=processes,
+            client=dict(client or {}),
+        )
+        self._prepare(plan, replication, dict(topic_config or {}))
+        engine = LoadEngine(
+            plan, enter=self._load_node().enter, folder=directory.logs / "load", logs=directory.logs
+        )
+        engine.start()
+        self._engine, self._plan = engine, plan
+        try:
+            yield
+        except BaseException:
+            with self._interrupts.shielded():
+                self._end_load(engine, drain_seconds=0.0)
+            raise
+        self._enter(Phase.DRAIN)
+        self._end_load(engine, drain_seconds=_DRAIN_S)
+
+    def hold_steady(self, *, seconds: float) -> None:
+        """Let the load run undisturbed."""
+        self._enter(Phase.STEADY)
+        self._hold_until(MONOTONIC.now() + int(seconds * NANOS_PER_SECOND))
+
+    @contextlib.contextmanager
+    def inject(self, fault: FaultSpec, *, seconds: float) -> Iterator[Injection]:
+        """Hold a fault while the block runs and *seconds* last, then heal it."""
+        self._enter(Phase.DISTURB)
+        self._display.say(f"inject  {fault.name} for {seconds:g} s")
+        with self._injector.inject(fault) as injection:
+            self._display.say(f"        {injection.resolution.why}")
+            self._display.say(
+                f"        {'proven' if injection.observed else 'NOT PROVEN'}: {injection.proof}"
+            )
+            yield injection
+            self._hold_until(injection.injected_t + int(seconds * NANOS_PER_SECOND))
+            self._display.say(f"heal    {fault.name}")
+            self._display.now("healing")
+        self._enter(Phase.RECOVER)
+
+    def require(self, holds: bool, why: str = "the effect was not observed") -> None:  # noqa: FBT001 - reads as prose
+        """End the run as UNKNOWN unless *holds*."""
+        if not holds:
+            raise Vacuous("the run would prove nothing", why=why)
+
+    def expect_recovery(self, *, within: float | None = None) -> None:
+        """Wait until the load is served again as asked."""
+        patience = max(30.0, (within or self.budgets.recovery_s or 15.0) * _GIVE_UP_FACTOR)
+        try:
+            wait_for(self._served_as_asked, what="recovery", seconds=patience, every=0.0)
+        except StackError as error:
+            self.note(f"not recovered: {error.why}")
+
+    def acked_in(self, *, seconds: float) -> int:
+        """Count acknowledged records for *seconds*."""
+        before = self._progress().ok
+        self._hold_until(MONOTONIC.now() + int(seconds * NANOS_PER_SECOND))
+        return self._progress().ok - before
+
+    def note(self, text: str, *, node: str = "") -> None:
+        """Put a line on the timeline."""
+        self._display.say(text)
+        self._record(Noted(t=MONOTONIC.now(), wall=wall_label(), text=text, node=node))
+
+    def verify(self) -> None:
+        """Read everything back through the fence."""
+        assert self._plan is not None, "verify() comes after load()"
+        self._enter(Phase.VERIFY)
+        directory, plan = self._order.directory, self._plan
+        fences = read_through_fence(
+            self._stack.bootstrap,
+            plan.topic,
+            plan.partitions,
+            codec=plan.frames,
+            directory=directory,
+            seconds=_FENCE_S,
+        )
+        self._record(FencePassed(t=MONOTONIC.now(), wall=wall_label(), fences=fences))
+        self._fenced = True
+
+    def close(self) -> None:
+        """Read back what a story that ended early left unread, as far as it can be read."""
+        if self._plan is not None and not self._fenced:
+            with contextlib.suppress(HarnessError):
+                self.verify()
+
+    def _prepare(self, plan: LoadPlan, replication: int, topic_config: dict[str, str]) -> None:
+        roles = self._stack.roles
+        roles.create_topic(
+            plan.topic, partitions=plan.partitions, replication=replication, config=topic_config
+        )
+        roles.prove_ready(plan.topic, plan.frames.sentinel, _READY_S)
+        client = plan.client_config
+        effective = roles.effective(plan.topic) | {f"client.{key}": value for key, value in client.items()}
+        self._record(environment(self._order, effective))
+        self._record(
+            LoadPlanned(
+                t=MONOTONIC.now(),
+                wall=wall_label(),
+                topic=plan.topic,
+                partitions=plan.partitions,
+                replication=replication,
+                rate=plan.rate,
+                keys=plan.keys,
+                record_bytes=plan.record_bytes,
+                producers=plan.producers,
+                processes=plan.processes,
+                client=client,
+            )
+        )
+
+    def _end_load(self, engine: LoadEngine, *, drain_seconds: float) -> None:
+        self._display.now("draining")
+        totals = engine.stop(drain_seconds=drain_seconds) if drain_seconds else engine.abort()
+        self._engine = None
+        self._record(
+            LoadEnded(
+                t=MONOTONIC.now(),
+                wall=wall_label(),
+                first_t=totals.first_t,
+                last_t=totals.last_t,
+                locust_requests=totals.locust_requests,
+                locust_failures=totals.locust_failures,
+                clean=totals.clean,
+                detail=totals.detail,
+            )
+        )
+
+    def _load_node(self) -> Node:
+        return next(node for node in self._stack.nodes.values() if node.role == "load")
+
+    def _progress(self) -> LoadProgress:
+        assert self._engine is not None, "only inside load()"
+        return self._engine.progress()
+
+    def _served_as_asked(self) -> None:
+        before = self._progress()
+        self._hold_until(MONOTONIC.now() + int(_RECOVERED_S * NANOS_PER_SECOND))
+        after = self._progress()
+        asked, served = after.attempted - before.attempted, after.ok - before.ok
+        waiting = after.attempted - after.ok - after.fail - after.unknown
+        if asked == 0 or served < _RECOVERED_RATE * asked or waiting > asked / _RECOVERED_S:
+            raise NotYet(f"{served} of {asked} records served in {_RECOVERED_S:g} s, {waiting} waiting")
+
+    def _hold_until(self, instant: int) -> None:
+        while (left := seconds_between(MONOTONIC.now(), instant)) > 0:
+            self._show_progress(left)
+            MONOTONIC.sleep(min(0.5, left))
+            if self._engine is not None and not self._engine.is_alive():
+                raise StackError("the load generator died", fix=f"see {self._order.directory.logs}")
+
+    def _show_progress(self, left: float) -> None:
+        if self._engine is None:
+            return
+        seen = self._engine.progress()
+        waiting = seen.attempted - seen.ok - seen.fail - seen.unknown
+        self._display.now(f"{left:4.0f} s left · {seen.ok:,} acknowledged · {waiting:,} waiting")
+
+    def _enter(self, phase: Phase) -> None:
+        self._display.say(f"{phase.value}")
+        self._record(PhaseEntered(t=MONOTONIC.now(), wall=wall_label(), phase=phase))
+
+    def _record(self, event: Event) -> None:
+        self._log.append(event)
+
+
+def environment(order: Order, effective: Mapping[str, str]) -> EnvironmentSeen:
+    """What the run runs on, as an event."""
+    java, kafka = order.software.java, order.definition.kafka
+    memory = psutil.virtual_memory().total / 2**30
+    return EnvironmentSeen(
+        t=MONOTONIC.now(),
+        wall=wall_label(),
+        parts={
+            "kafka": kafka.version,
+            "java": f"{java.version} ({java.source})",
+            "python": machine.python_version(),
+            "edge-harness": harness.__version__,
+        },
+        host={
+            "kernel": machine.release(),
+            "cpus": str(psutil.cpu_count()),
+            "memory": f"{memory:.0f} GiB",
+            "broker disks": f"tmpfs, {kafka.data_mb} MB each",
+            "broker heap": f"{kafka.heap_mb} MB, C1 compiler only: not for certified latencies",
+        },
+        effective=dict(effective),
+    )

@@ -1,0 +1,284 @@
+"""A scenario: one pytest function that tells one story, and the words it is told in.
+
+Scenario files import everything they need from here::
+
+    from harness.scenario import Run, isolate, leader_of, no_loss, scenario
+
+    @scenario(guarantees=[no_loss()])
+    def test_leader_isolated(run: Run) -> None:
+        \"\"\"The sentence that the report prints.\"\"\"
+
+``@scenario`` is a pytest marker with its arguments checked where they stand.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pytest
+
+from harness.errors import BadInput, unknown_name
+from harness.faults.selectors import (
+    all_brokers,
+    another_broker_than,
+    broker,
+    clients,
+    controller,
+    coordinator_of,
+    follower_of,
+    leader_of,
+    together,
+)
+from harness.faults.spec import FaultSpec, isolate, kill, partition, pause, split, terminate
+from harness.load.shapes import Shape
+from harness.model import Budgets, Guarantee
+
+__all__ = [
+    "Run",
+    "all_brokers",
+    "another_broker_than",
+    "broker",
+    "clients",
+    "controller",
+    "coordinator_of",
+    "follower_of",
+    "integrity",
+    "isolate",
+    "kill",
+    "leader_of",
+    "no_duplicates",
+    "no_loss",
+    "no_phantoms",
+    "order_per_key",
+    "partition",
+    "pause",
+    "scenario",
+    "split",
+    "terminate",
+    "together",
+]
+
+Expect = Literal["held", "broken"]
+
+TOPIC = "orders"
+"""The topic of a run's load, as selectors name it: ``leader_of("orders", 0)``."""
+
+EVERYTHING: tuple[Guarantee, ...] = tuple(
+    Guarantee(name=name) for name in ("no_loss", "no_duplicates", "order_per_key", "no_phantoms", "integrity")
+)
+
+
+class Injected(Protocol):
+    """A fault in force."""
+
+    @property
+    def observed(self) -> bool:
+        """Whether probes proved its effect."""
+        ...
+
+
+class Run(Protocol):
+    """What a story is told with. A rehearsal takes the same part and only writes down what it is told."""
+
+    budgets: Budgets
+
+    def load(
+        self,
+        *,
+        rate: float,
+        partitions: int = 12,
+        replication: int = 3,
+        keys: int = 1_200,
+        record_bytes: int = 100,
+        producers: int = 4,
+        processes: int = 2,
+        shape: Shape | None = None,
+        client: Mapping[str, str] | None = None,
+        topic_config: Mapping[str, str] | None = None,
+    ) -> AbstractContextManager[None]:
+        """Drive *rate* records per second at the topic ``orders`` while the block runs, then drain.
+
+        Args:
+            rate: records per second over all producers; open loop, so nothing slows it down.
+            shape: how the rate changes over time; constant unless told otherwise.
+            client: settings of the Kafka producer, over the load's defaults.
+            topic_config: settings of the topic, which is created here.
+        """
+        ...
+
+    def hold_steady(self, *, seconds: float) -> None:
+        """Let the load run undisturbed for *seconds*: the baseline of every later comparison."""
+        ...
+
+    def inject(self, fault: FaultSpec, *, seconds: float) -> AbstractContextManager[Injected]:
+        """Hold *fault* for *seconds* from its injection, then heal it and prove the healing.
+
+        The block runs while the fault is in force; leaving it in any way heals.
+        """
+        ...
+
+    def require(self, holds: bool, why: str = "the effect was not observed") -> None:  # noqa: FBT001 - as prose
+        """End the run as UNKNOWN unless *holds*: the guard against a verdict that proves nothing."""
+        ...
+
+    def expect_recovery(self, *, within: float | None = None) -> None:
+        """Wait until the load is served again as before the fault; judged later, from the ledger.
+
+        Args:
+            within: seconds it may take; waiting goes on a while longer, so that the report can
+                show how late it was. The budget that judges is ``budgets.recovery_s`` or computed.
+        """
+        ...
+
+    def acked_in(self, *, seconds: float) -> int:
+        """How many records are acknowledged in the next *seconds*."""
+        ...
+
+    def note(self, text: str, *, node: str = "") -> None:
+        """Put a line on the timeline."""
+        ...
+
+    def verify(self) -> None:
+        """Read everything back through the fence; the checkers judge once the run has ended."""
+        ...
+
+
+Story = Callable[[Run], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario as found in a file. ``settings`` and ``budgets`` override the stack's."""
+
+    name: str
+    title: str
+    path: Path
+    story: Story
+    stack: str
+    guarantees: tuple[Guarantee, ...]
+    expect: Expect
+    nightly: bool
+    settings: Mapping[str, str] = field(default_factory=dict)
+    budgets: Mapping[str, float] = field(default_factory=dict)
+
+
+def no_loss(*, allowed: int = 0) -> Guarantee:
+    """Every acknowledged record is there after the fence."""
+    return Guarantee(name="no_loss", allowed=allowed)
+
+
+def no_duplicates(*, allowed: int = 0) -> Guarantee:
+    """No record lies at two offsets."""
+    return Guarantee(name="no_duplicates", allowed=allowed)
+
+
+def order_per_key(*, allowed: int = 0) -> Guarantee:
+    """The records of one producer and key lie in the order in which they were sent."""
+    return Guarantee(name="order_per_key", allowed=allowed)
+
+
+def no_phantoms(*, allowed: int = 0) -> Guarantee:
+    """No record is there that nobody attempted, or whose attempt was refused for good."""
+    return Guarantee(name="no_phantoms", allowed=allowed)
+
+
+def integrity(*, allowed: int = 0) -> Guarantee:
+    """Every record is what was sent, where it was sent."""
+    return Guarantee(name="integrity", allowed=allowed)
+
+
+def scenario(
+    *,
+    stack: str = "edge-kafka",
+    guarantees: Iterable[Guarantee] = EVERYTHING,
+    expect: Expect = "held",
+    nightly: bool = False,
+    settings: Mapping[str, str] | None = None,
+    budgets: Mapping[str, float] | None = None,
+) -> Callable[[Story], Story]:
+    """Mark a function as a scenario.
+
+    Args:
+        stack: the stack it runs on, a folder of ``fixtures/stacks``.
+        guarantees: what it judges; all five unless told otherwise.
+        expect: "broken" when the harness must find one of *guarantees* violated.
+        nightly: too long to run on every change.
+        settings: stack settings, as ``--set`` would give them.
+        budgets: times that must hold, by the names of ``harness.model.Budgets``.
+    """
+    mark = pytest.mark.scenario(
+        stack=stack,
+        guarantees=tuple(guarantees),
+        expect=expect,
+        nightly=nightly,
+        settings=dict(settings or {}),
+        budgets=dict(budgets or {}),
+    )
+    return lambda story: pytest.mark.nightly(mark(story)) if nightly else mark(story)
+
+
+def from_function(story: Story, path: Path) -> Scenario | None:
+    """The scenario that *story* is, or None when it is not marked as one.
+
+    Raises:
+        BadInput: it has no docstring, the sentence that the report prints.
+    """
+    mark = next((m for m in getattr(story, "pytestmark", ()) if m.name == "scenario"), None)
+    if mark is None:
+        return None
+    title = (inspect.getdoc(story) or "").split("\n\n")[0].replace("\n", " ")
+    name = story.__name__.removeprefix("test_")
+    if not title:
+        raise BadInput(f"scenario {name} has no docstring", fix="say in one sentence what must hold")
+    return Scenario(name=name, title=title, path=path, story=story, **mark.kwargs)
+
+
+def discover(folder: Path) -> dict[str, Scenario]:
+    """Every scenario in the files of *folder*, by name.
+
+    Raises:
+        BadInput: a file cannot be imported, or two scenarios share a name.
+    """
+    found: dict[str, Scenario] = {}
+    for path in sorted(folder.glob("*.py")):
+        for one in _in_file(path):
+            if one.name in found:
+                raise BadInput(f"two scenarios are called {one.name}", why=f"{found[one.name].path}, {path}")
+            found[one.name] = one
+    return found
+
+
+def find(folder: Path, name: str) -> Scenario:
+    """The scenario *name* of *folder*; a leading ``test_`` is forgiven.
+
+    Raises:
+        BadInput: there is none; names the nearest.
+    """
+    found = discover(folder)
+    plain = name.removeprefix("test_")
+    if plain not in found:
+        raise unknown_name("scenario", name, found)
+    return found[plain]
+
+
+def _in_file(path: Path) -> list[Scenario]:
+    module = f"scenarios.{path.stem}"
+    spec = importlib.util.spec_from_file_location(module, path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[module] = loaded
+    try:
+        spec.loader.exec_module(loaded)
+    except (ImportError, SyntaxError, NameError, AttributeError, TypeError) as error:
+        raise BadInput(f"{path} cannot be imported", why=f"{type(error).__name__}: {error}") from error
+    functions = [value for value in vars(loaded).values() if inspect.isfunction(value)]
+    own = [function for function in functions if function.__module__ == module]
+    return [one for one in (from_function(function, path) for function in own) if one is not None]

@@ -1,0 +1,1 @@
+"""Tests of the checkers: short hand-written histories, planted defects, properties."""

@@ -1,0 +1,1 @@
+"""One suite for every platform and fault: real processes, real namespaces."""

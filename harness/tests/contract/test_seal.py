@@ -1,0 +1,278 @@
+"""Faults on real namespaces, real packets and real processes; and that none is ever left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from harness.clock import MONOTONIC
+from harness.faults.observed import marked_processes, namespace, pids
+from harness.faults.selectors import broker, clients, leader_of, together
+from harness.faults.spec import FaultSpec, isolate, kill, partition, pause, split, terminate
+from harness.tests.contract import inside
+
+pytestmark = pytest.mark.contract
+
+ALL = {
+    f"{a}→{b}"
+    for a in ("broker-1", "broker-2", "broker-3", "load-1", "observer")
+    for b in ("broker-1", "broker-2", "broker-3")
+    if a != b
+}
+OF_1 = {pair for pair in ALL if "broker-1" in pair}
+B1_B23 = {"broker-1→broker-2", "broker-1→broker-3", "broker-2→broker-1", "broker-3→broker-1"}
+FOLLOWERS = leader_of("orders", 0)
+
+# spec, the established connection that is looked at, pairs that must be cut, what becomes of the
+# connection, and whether a datagram still gets along the connection's way and back.
+CUTS = {
+    "isolate": (isolate(FOLLOWERS), ("load-1", "broker-1"), OF_1, "stalls", (False, False)),
+    "followers": (
+        partition(FOLLOWERS, "followers"),
+        ("broker-2", "broker-1"),
+        B1_B23,
+        "stalls",
+        (False, False),
+    ),
+    "in": (
+        partition(FOLLOWERS, "followers", direction="in"),
+        ("broker-2", "broker-1"),
+        B1_B23,
+        "stalls",
+        (False, True),
+    ),
+    "out": (
+        partition(FOLLOWERS, "followers", direction="out"),
+        ("broker-2", "broker-1"),
+        B1_B23,
+        "stalls",
+        (True, False),
+    ),
+    "clients-reset": (
+        partition(broker(1), "clients", how="reset"),
+        ("load-1", "broker-1"),
+        {"load-1→broker-1"},
+        "reset",
+        (True, True),  # a reset is TCP's
+    ),
+    "groups": (
+        split(together(broker(1), clients()), together(broker(2), broker(3))),
+        ("load-1", "broker-2"),
+        B1_B23 | {"load-1→broker-2", "load-1→broker-3"},
+        "stalls",
+        (False, False),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_a_cut_takes_away_exactly_what_it_names(name: str, tmp_path: Path) -> None:
+    """A cut severs new and established connections across it, in its direction, and no others."""
+    spec, connection, severed, fate, (there, back) = CUTS[name]
+    source, target = connection
+    given = {"spec": spec.to_json(), "connection": list(connection)}
+
+    seen = inside.tell("one_cut", tmp_path, given)
+
+    datagrams = {f"{source}→{target}": there, f"{target}→{source}": back}
+    expected = {
+        "observed": True,
+        "open": sorted(ALL - severed),
+        "connection": fate,
+        "bystander": "echoed",
+        "datagrams": datagrams,
+    }
+    assert expected == seen["during"]
+    resumed = "resumed" if fate == "stalls" else "closed"
+    assert {"open": sorted(ALL), "blocks": 0, "connection": resumed} == seen["after"]
+    assert ["planned", "injected", "effect-proven", "healed", "healing-proven"] == seen["steps"]
+    assert seen["rehearsed"] is True
+
+
+def test_a_cut_that_meets_no_packet_is_not_observed(tmp_path: Path) -> None:
+    """Rules that are listed but lose no packet leave the effect unproven."""
+    seen = inside.tell("noop", tmp_path)
+
+    assert (8, False) == (seen["blocks"], seen["observed"])
+    assert "not cut: broker-1→broker-2" in cast("str", seen["proof"])
+    assert ["planned", "injected", "effect-unproven", "healed", "healing-proven"] == seen["steps"]
+
+
+def test_a_lease_holds_while_renewed_and_ends_with_the_renewer(tmp_path: Path) -> None:
+    """A renewed cut never leaks, an unrenewed one ends within its lease and is not brought back."""
+    seen = inside.tell("lease", tmp_path)
+
+    assert 0 == seen["leaks"]
+    assert 0.9 <= cast("float", seen["opened_after"]) <= 2.5
+    assert (2, True, 0) == (seen["lapsed"], seen["not_brought_back"], seen["blocks"])
+
+
+def test_overlapping_cuts_end_one_by_one_and_healing_again_is_harmless(tmp_path: Path) -> None:
+    """What two cuts have in common stays cut until both are healed; healing twice or nothing changes nothing."""
+    seen = inside.tell("overlap", tmp_path)
+
+    pair = {"broker-1→broker-2", "broker-2→broker-1"}
+    assert sorted(ALL - OF_1) == seen["twice"]
+    assert sorted(ALL - pair) == seen["once"]
+    assert sorted(ALL) == seen["none"]
+    assert (0, [True, True]) == (seen["blocks"], seen["observed"])
+    assert [0, "found: nothing"] == seen["heal_nothing"]
+
+
+def test_every_way_out_heals(tmp_path: Path) -> None:
+    """An exception, an interrupt and the end of the injector each heal a cut that is in force."""
+    seen = inside.tell("ways_out", tmp_path)
+
+    assert {"RuntimeError": [True, 0], "KeyboardInterrupt": [True, 0], "closed": [True, 0]} == seen
+
+
+TO_1 = {pair for pair in ALL if pair.endswith("→broker-1")}
+PROCESS_FAULTS = {
+    "kill": (kill(broker(1)), [True, False, False, sorted(ALL - TO_1)], False, 0),
+    "wipe": (kill(broker(1), wipe=True), [True, False, False, sorted(ALL - TO_1)], False, 1),
+    "terminate": (terminate(broker(1)), [True, False, False, sorted(ALL - TO_1)], False, 0),
+    "pause": (pause(broker(1)), [True, True, True, sorted(ALL)], True, 0),
+}
+
+
+@pytest.mark.parametrize("name", PROCESS_FAULTS)
+def test_a_process_fault_hits_its_process_and_is_undone(name: str, tmp_path: Path) -> None:
+    """Kill and terminate end the process and its port, pause stops it; healing brings the service back."""
+    spec, during, same_process, wiped = PROCESS_FAULTS[name]
+
+    seen = inside.tell("processes", tmp_path, spec.to_json())
+
+    assert during == seen["during"]
+    assert [True, False, sorted(ALL)] == seen["after"]
+    assert (same_process, wiped) == (seen["same_process"], seen["wiped"])
+
+
+SWEEP_POINTS = 32
+"""Before and after each of five lines of three faults, and inside each block."""
+
+
+@pytest.mark.parametrize("point", range(1, SWEEP_POINTS + 1))
+def test_a_killed_harness_leaves_nothing(point: int, tmp_path: Path) -> None:
+    """SIGKILL at any step leaves no process and no namespace after 6 s, and never an unjournalled fault."""
+    run = tmp_path.name
+    keeper = inside.start("sweep", tmp_path, point)
+    try:
+        _wait(lambda: (tmp_path / "at.json").exists(), 20)
+        at = json.loads((tmp_path / "at.json").read_text())
+        planned = (tmp_path / "journal.jsonl").read_bytes().count(b'"step": "planned"')
+        harness = _harness(keeper)
+        # Half of the points kill the harness itself, half the process that a person started.
+        os.kill(harness if point % 2 else keeper.pid, signal.SIGKILL)
+
+        _wait(lambda: not marked_processes(run), 6)
+        assert set() == _namespaces() & set(at["namespaces"])
+    finally:
+        keeper.kill()
+        keeper.wait()
+    assert at["disturbed"] == 0 or planned > 0, at
+    assert at["disturbed"] == 0 or "before planned" not in at["point"] or "broker(2)" in at["point"]
+
+
+def test_the_sweep_covers_every_point(tmp_path: Path) -> None:
+    """The sweep's story, left alone, passes as many points as the sweep kills at, and at least 20."""
+    seen = inside.tell("sweep", tmp_path, 0)
+
+    assert {"points": SWEEP_POINTS} == seen
+    assert SWEEP_POINTS >= 20
+
+
+def test_a_stopped_harness_heals_within_a_lease(tmp_path: Path) -> None:
+    """SIGSTOP on the harness ends its cut and its pause in 3 to 6 s, and it knows when it comes back."""
+    keeper = inside.start("stopped_harness", tmp_path)
+    try:
+        _wait((tmp_path / "ready.json").exists, 20)
+        _wait(lambda: len(_looks(tmp_path)) > 3, 5)
+        harness = _harness(keeper)
+        os.kill(harness, signal.SIGSTOP)
+        stopped = time.monotonic()
+        _wait(lambda: _looks(tmp_path)[-1] == (True, "S"), 10)
+        healed = time.monotonic() - stopped
+        looks = _looks(tmp_path)
+        os.kill(harness, signal.SIGCONT)
+        (tmp_path / "go-on").touch()
+        output, _ = keeper.communicate(timeout=20)
+    finally:
+        keeper.kill()
+        keeper.wait()
+
+    assert (False, "T") == looks[0]
+    assert 3.0 <= healed <= 6.5
+    seen = json.loads((tmp_path / "result.json").read_text())
+    assert ({"observed": [False, False], "open": sorted(ALL)}, 0) == (seen, keeper.returncode), output
+
+
+def test_heal_undoes_from_outside_what_a_hung_harness_left(tmp_path: Path) -> None:
+    """`heal` from another shell leaves a live run alone, and undoes the faults of one that hangs."""
+    run = tmp_path.name
+    keeper = inside.start("stopped_harness", tmp_path)
+    try:
+        _wait((tmp_path / "ready.json").exists, 20)
+        alive = _heal(run)
+        harness = _harness(keeper)
+        for process in marked_processes(run):
+            if "watchdog" in process.command:
+                os.kill(process.pid, signal.SIGKILL)
+        os.kill(harness, signal.SIGSTOP)
+        old = time.time() - 60
+        os.utime(tmp_path / "heartbeat", (old, old))
+        hung = _heal(run)
+        again = _heal(run)
+        _wait(lambda: _looks(tmp_path)[-1] == (True, "S"), 2)
+        ended = _heal(run, "--abort")
+        keeper.wait(10)
+    finally:
+        keeper.kill()
+        keeper.wait()
+
+    assert (0, True, False) == (alive[0], "was left alone" in alive[1], "done" in alive[1])
+    assert 0 == hung[0]
+    assert "resume broker-2" in hung[1]
+    assert "delete the cuts at broker-1: done" in hung[1]
+    assert (0, False) == (again[0], "resume" in again[1])
+    assert (0, []) == (ended[0], marked_processes(run))
+
+
+def _heal(run: str, *options: str) -> tuple[int, str]:
+    argv = [sys.executable, "-m", "harness.faults.heal", "--run", run, *options]
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=root, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def _harness(keeper: subprocess.Popen[str]) -> int:
+    children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()
+    return int(children[0])
+
+
+def _looks(folder: Path) -> list[tuple[bool, str]]:
+    try:
+        lines = (folder / "seen.jsonl").read_text().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    whole = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [(look["connects"], look["state"]) for look in whole]
+
+
+def _namespaces() -> set[int]:
+    return {namespace(pid, kind) for pid in pids() for kind in ("net", "pid", "mnt")}
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        MONOTONIC.sleep(0.02)

@@ -1,0 +1,123 @@
+"""Frames: what is encoded comes back, and whatever is not exactly that is told apart."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.load.frames import MIN_RECORD_BYTES, Frames, run_tag, topic_tag
+from harness.model import ReadState
+
+FRAMES = Frames("run-1", "orders", 100)
+
+
+def encoded(frames: Frames = FRAMES, *, partition: int = 3, count: int = 4) -> list[bytes]:
+    """*count* records of producer 7 from sequence 250 on."""
+    return frames.encode_batch(
+        producer=7, partition=partition, first_sequence=250, count=count, t_intended=123_456_789
+    )
+
+
+def state_of(value: bytes | None, partition: int = 3, frames: Frames = FRAMES) -> ReadState:
+    """What one value is taken for."""
+    return ReadState(int(frames.decode_many([value], partition).state[0]))
+
+
+@given(
+    producer=st.integers(0, 2**31 - 1),
+    partition=st.integers(0, 2**31 - 1),
+    first=st.integers(0, 2**62),
+    count=st.integers(1, 40),
+    t_intended=st.integers(0, 2**63 - 1),
+    size=st.integers(MIN_RECORD_BYTES, 300),
+)
+def test_round_trip(
+    *, producer: int, partition: int, first: int, count: int, t_intended: int, size: int
+) -> None:
+    """Every field of every record survives encoding and decoding, whatever its value."""
+    frames = Frames("run-1", "orders", size)
+    values = frames.encode_batch(
+        producer=producer, partition=partition, first_sequence=first, count=count, t_intended=t_intended
+    )
+    found = frames.decode_many(values, partition)
+
+    assert [size] * count == [len(value) for value in values]
+    assert [producer] * count == found.producer.tolist()
+    assert [partition] * count == found.partition.tolist()
+    assert list(range(first, first + count)) == found.sequence.tolist()
+    assert [t_intended] * count == found.t_intended.tolist()
+    assert [ReadState.GOOD] * count == found.state.tolist()
+
+
+def test_layout_is_the_documented_one() -> None:
+    """The bytes lie where the module says, so that another program can read them."""
+    value = encoded()[1]
+
+    assert b"EHRC" == value[:4]
+    assert b"\x01\x00\x00\x00" == value[4:8]
+    assert run_tag("run-1") == int.from_bytes(value[8:16], "little")
+    assert topic_tag("orders") == int.from_bytes(value[16:20], "little")
+    assert 7 == int.from_bytes(value[20:24], "little")
+    assert 3 == int.from_bytes(value[24:28], "little")
+    assert 251 == int.from_bytes(value[28:36], "little")
+    assert 123_456_789 == int.from_bytes(value[36:44], "little")
+    assert zlib.crc32(value[:-4]) == int.from_bytes(value[-4:], "little")
+
+
+def test_encoding_is_deterministic() -> None:
+    """Equal arguments give equal bytes."""
+    assert encoded() == encoded()
+
+
+@given(at=st.integers(0, 99), bit=st.integers(0, 7))
+def test_any_flipped_bit_is_noticed(at: int, bit: int) -> None:
+    """No single flipped bit leaves a record good; outside the magic it is known to be ours and corrupt."""
+    damaged = bytearray(encoded()[0])
+    damaged[at] ^= 1 << bit
+
+    assert state_of(bytes(damaged)) is (ReadState.FOREIGN if at < 4 else ReadState.CORRUPT)
+
+
+def test_cut_record_is_corrupt() -> None:
+    """A record that lost its end still says whose it was, and is corrupt."""
+    assert state_of(encoded()[0][:60]) is ReadState.CORRUPT
+
+
+@pytest.mark.parametrize("value", [None, b"", b"hello", bytes(100), b"x" * 100])
+def test_what_is_no_frame_is_foreign(value: bytes | None) -> None:
+    """Tombstones and other people's records are foreign, whatever their length."""
+    assert state_of(value) is ReadState.FOREIGN
+
+
+def test_another_run_is_foreign() -> None:
+    """An intact record of another run is foreign, not a phantom."""
+    assert state_of(encoded(Frames("run-2", "orders", 100))[0]) is ReadState.FOREIGN
+
+
+def test_misrouted_records_are_told_apart() -> None:
+    """An intact record in a partition or topic that it does not name is misrouted."""
+    other_topic = encoded(Frames("run-1", "bills", 100))[0]
+
+    assert state_of(encoded(partition=2)[0], partition=3) is ReadState.MISROUTED
+    assert state_of(other_topic) is ReadState.MISROUTED
+
+
+def test_sentinel_is_marked_and_nothing_else_is() -> None:
+    """The fence's sentinel is recognised, carries no sequence, and no load record passes for one."""
+    found = FRAMES.decode_many([*encoded(count=2), FRAMES.sentinel(3)], 3)
+
+    assert [False, False, True] == found.sentinel.tolist()
+    assert [250, 251, -1] == found.sequence.tolist()
+
+
+def test_mixed_lengths_keep_their_places() -> None:
+    """Values of several lengths are decoded in the order in which they were given."""
+    long = encoded(Frames("run-1", "orders", 200), count=1)[0]
+    first, second = encoded(count=2)
+    found = FRAMES.decode_many([first, b"?", long, second], 3)
+
+    assert [250, -1, 250, 251] == found.sequence.tolist()
+    assert [ReadState.GOOD, ReadState.FOREIGN, ReadState.GOOD, ReadState.GOOD] == found.state.tolist()
