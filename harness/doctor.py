@@ -204,7 +204,7 @@ _FIXES = {
 def locks(machine: Machine) -> Iterable[Check]:
     """The locks that name every jar."""
     try:
-        versions = [v for v in locked_versions(machine.locks, "kafka") if not v.startswith("tools-")]
+        versions = locked_versions(machine.locks, "kafka")
         count = sum(len(read_lock(machine.locks, "kafka", version)) for version in versions)
         detail = f"Kafka {', '.join(versions)}: {count} jars" if versions else f"none in {machine.locks}"
     except (BadInput, OSError) as error:

@@ -62,10 +62,16 @@ def counts(amounts: Mapping[str, int]) -> str:
     """Named counts: "48,210,332 acknowledged, 12 partitions"; nothing at all is said in words."""
     if not any(amounts.values()):
         return "nothing"
-    return ", ".join(f"{count(n)} {name.replace('_', ' ')}" for name, n in amounts.items())
+    return ", ".join(f"{count(n)} {_named(n, name.replace('_', ' '))}" for name, n in amounts.items())
 
 
 def listing(words: Iterable[str]) -> str:
     """Words as a sentence lists them: "a", "a and b", "a, b and c"."""
     *rest, last = list(words) or [""]
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _named(amount: int, noun: str) -> str:
+    if amount != 1 or not noun.endswith("s"):
+        return noun
+    return noun.removesuffix("es") if noun.endswith("ches") else noun.removesuffix("s")

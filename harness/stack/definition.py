@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_origin
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError
@@ -95,7 +95,7 @@ def _load(path: Path) -> dict[str, object]:
         if path.stat().st_size > _MAX_BYTES:
             raise BadInput(f"{path} is too large", why="a stack is at most 1 MB")
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise BadInput(f"{path} cannot be read", why=str(error)) from error
     if not isinstance(raw, dict):
         raise BadInput(f"{path} is not a stack", why="it is not a mapping of keys")
@@ -105,25 +105,31 @@ def _load(path: Path) -> dict[str, object]:
 def _apply(raw: dict[str, object], key: str, value: str) -> None:
     """Set the dotted *key* of the nested *raw*; a property may hold dots of its own."""
     if key.startswith(PROPERTIES):
-        key = "kafka.overrides." + key.removeprefix(PROPERTIES).replace(".", "\0")
-    *path, last = key.split(".")
+        path, last = ["kafka", "overrides"], key.removeprefix(PROPERTIES)
+    elif key in settable():
+        *path, last = key.split(".")
+    else:
+        raise unknown_name("setting", key, settable())
     place = raw
     for part in path:
-        inner = place.setdefault(part, {}) if part == "overrides" else place.get(part)
+        inner = place.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise unknown_name("setting", key, settable(raw))
+            raise BadInput(f"{part} is not a mapping of keys", why=f"{key} was to be set in it")
         place = inner
-    place[last.replace("\0", ".")] = value
+    place[last] = value
 
 
-def settable(raw: Mapping[str, object], prefix: str = "") -> list[str]:
+def settable(model: type[Frozen] = StackDefinition, prefix: str = "") -> list[str]:
     """Every dotted key that ``--set`` accepts; ``kafka.properties.NAME`` stands for any property."""
-    found = [] if prefix else [PROPERTIES + "NAME"]
-    for key, value in raw.items():
-        if isinstance(value, dict):
-            found += settable(value, f"{prefix}{key}.")
-        elif not isinstance(value, list):
-            found.append(prefix + key)
+    found: list[str] = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Frozen):
+            found += settable(kind, f"{prefix}{name}.")
+        elif name == "overrides":
+            found.append(PROPERTIES + "NAME")
+        elif get_origin(kind) is not tuple:
+            found.append(prefix + name)
     return found
 
 
@@ -134,5 +140,5 @@ def _validated(raw: dict[str, object], path: Path) -> StackDefinition:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise unknown_name("setting", key, settable(raw | {key: []})) from error
+            raise unknown_name("setting", key, settable()) from error
         raise BadInput(f"{key} in {path} does not fit", why=first["msg"]) from error

@@ -34,7 +34,7 @@ def test_verdicts_are_ranked_from_pass_to_unsafe() -> None:
     """PASS < UNKNOWN < FAIL < UNSAFE."""
     ranked = sorted(Verdict, key=lambda verdict: verdict.rank)
 
-    assert [Verdict.PASS, Verdict.UNKNOWN, Verdict.FAIL, Verdict.UNSAFE] == ranked
+    assert ranked == [Verdict.PASS, Verdict.UNKNOWN, Verdict.FAIL, Verdict.UNSAFE]
 
 
 def test_no_evidence_at_all_is_unknown() -> None:

@@ -6,6 +6,7 @@ The verdict and the exit code are computed from the parts by the rules of
 
 from __future__ import annotations
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from harness.findings import FaultOutcome, Finding, RunDocument, Witness
@@ -29,6 +30,9 @@ HOSTILE = (
     "\ufffe\uffff \U0001f600",
     "x" * 249,
 )  # fmt: skip
+
+unhurried = settings(deadline=None)
+"""The time of one example says nothing on a shared machine."""
 
 texts = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=20))
 seconds = st.one_of(st.none(), st.floats(0, 100, allow_nan=False))

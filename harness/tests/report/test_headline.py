@@ -9,7 +9,7 @@ from harness.errors import EvidenceError, ExitCode
 from harness.findings import RunDocument
 from harness.report.headline import expectation, fault_verdict, headline, troubles
 from harness.tests.report.build import KILL, broken, document, finding
-from harness.tests.report.generated import documents
+from harness.tests.report.generated import documents, unhurried
 from harness.verdict import Kind, Verdict
 
 MISSED = finding("latency_p99", "Too slow.", Kind.BUDGET, Verdict.FAIL, batches=9)
@@ -56,6 +56,7 @@ def test_a_verdict_milder_than_its_parts_is_refused(changes: dict[str, object]) 
         headline(document(**changes))
 
 
+@unhurried
 @given(documents())
 def test_a_document_by_the_rules_is_accepted(generated: RunDocument) -> None:
     """Whatever the parts are, a verdict computed by the rules of the lattice is shown."""
@@ -65,6 +66,7 @@ def test_a_document_by_the_rules_is_accepted(generated: RunDocument) -> None:
     assert (top.word == "PASS") == (generated.exit_code == ExitCode.PASS)
 
 
+@unhurried
 @given(documents())
 def test_troubles_are_exactly_what_keeps_from_passing(generated: RunDocument) -> None:
     """A run without trouble is the only one whose verdict is PASS."""

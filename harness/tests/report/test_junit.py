@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from harness.findings import RunDocument
 from harness.report.headline import fault_label, fault_verdict, headline
@@ -13,7 +13,7 @@ from harness.report.junit import junit, write_junit
 from harness.report.plaintext import one_line
 from harness.report.terminal import summary_lines
 from harness.tests.report.build import broken, build, document
-from harness.tests.report.generated import documents
+from harness.tests.report.generated import documents, unhurried
 from harness.verdict import Verdict
 
 RESULT = {
@@ -36,6 +36,7 @@ def result(case: ET.Element) -> str:
     return next((child.tag for child in case), "passed")
 
 
+@unhurried
 @given(documents())
 def test_one_case_for_the_verdict_each_finding_and_each_fault(generated: RunDocument) -> None:
     """Every finding and every fault is one case with the result of its own verdict, none is skipped."""
@@ -50,6 +51,7 @@ def test_one_case_for_the_verdict_each_finding_and_each_fault(generated: RunDocu
     assert found[0][0] == "verdict"
 
 
+@settings(unhurried, max_examples=1000)
 @given(documents())
 def test_json_junit_summary_and_exit_code_agree(generated: RunDocument) -> None:
     """The suite is green exactly when the exit code is 0, and all four say the same verdict."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,17 @@ def test_a_stall_shows_where_it_was_intended(series: Series) -> None:
     slow = series.at_s[series.p99_ms > 5_000]
 
     assert (round(float(slow.min())), round(float(slow.max()), -1)) == (20.0, 50.0)
+
+
+def test_latency_runs_from_the_intended_instant(tmp_path: Path) -> None:
+    """A client that hands its records over late makes neither the latency shorter nor itself look well."""
+    stored = evidence.load(build(tmp_path, document()))
+    late = replace(stored, attempts=replace(stored.attempts, t_sent=stored.attempts.t_done))
+    before, after = gather(stored, 80.0), gather(late, 80.0)
+
+    assert before is not None and after is not None  # noqa: PT018 - both narrow a type
+    np.testing.assert_array_equal(after.worst_ms, before.worst_ms)
+    assert np.nanmax(after.send_error_ms) > 1_000 > np.nanmax(before.send_error_ms)
 
 
 def test_lanes_show_the_partitions_in_trouble(series: Series) -> None:

@@ -11,7 +11,7 @@ from harness.report.headline import headline
 from harness.report.terminal import summary_lines
 from harness.rundir import RunDirectory
 from harness.tests.report.build import broken, document
-from harness.tests.report.generated import documents
+from harness.tests.report.generated import documents, unhurried
 
 
 def test_the_whole_summary_of_a_broken_run() -> None:
@@ -35,6 +35,7 @@ def test_the_verdict_word_is_not_said_twice() -> None:
     assert summary_lines(document(sentence="PASS: all is well"))[0] == "PASS: all is well"
 
 
+@unhurried
 @given(documents())
 def test_no_line_is_a_command_or_moves_the_cursor(generated: RunDocument) -> None:
     """Hostile names stay on their line and cannot be taken for a workflow command."""
@@ -44,6 +45,7 @@ def test_no_line_is_a_command_or_moves_the_cursor(generated: RunDocument) -> Non
         assert "##[" not in line
 
 
+@unhurried
 @given(documents())
 def test_the_first_cause_is_within_the_first_twenty_lines(generated: RunDocument) -> None:
     """The summary opens with the verdict's word, ends with the exit code and stays short."""

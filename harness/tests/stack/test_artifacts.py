@@ -195,7 +195,9 @@ def test_only_versions_of_the_component_are_offered() -> None:
     assert locked_versions(LOCKS, "kafka") == ["3.5.1", "3.9.1"]
 
 
-@pytest.mark.parametrize("line", ["a:b:1", "a:b sha256:00 5", "a:b:1 sha256:00 many", "a:b:1 sha256:00 5 more"])
+@pytest.mark.parametrize(
+    "line", ["a:b:1", "a:b sha256:00 5", "a:b:1 sha256:00 many", "a:b:1 sha256:00 5 more"]
+)
 def test_a_damaged_lock_is_refused(tmp_path: Path, line: str) -> None:
     """A line that is not coordinates, sum and size is told as it stands."""
     (tmp_path / "kafka-1.lock").write_text(f"# heading\n{line}\n")

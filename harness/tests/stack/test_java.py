@@ -18,7 +18,9 @@ def java_home(folder: Path, version: str, *, runs: bool = True) -> Path:
 
 
 @pytest.mark.parametrize("version", ["11.0.2", "17.0.9", "17"])
-def test_a_supported_java_home_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+def test_a_supported_java_home_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
     """``$JAVA_HOME`` wins when it is an 11 or a 17."""
     monkeypatch.setenv("JAVA_HOME", str(java_home(tmp_path / "jdk", version)))
 
@@ -28,7 +30,9 @@ def test_a_supported_java_home_is_taken(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("version", ["1.8.0_392", "21.0.1", "9.0.4"])
-def test_another_version_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+def test_another_version_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
     """A Java on which the brokers were not tried is not used just because it is set."""
     monkeypatch.setenv("JAVA_HOME", str(java_home(tmp_path / "jdk", version)))
 

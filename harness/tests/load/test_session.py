@@ -1,0 +1,180 @@
+"""A session against a broker: every record it takes in hand comes out as a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.clock import MONOTONIC
+from harness.errors import LoadError
+from harness.load.plan import LoadPlan, Slot
+from harness.load.session import Reservations, Session
+from harness.load.tally import Counts
+from harness.tests.mock_cluster import PARTITIONS, mock_cluster
+from harness.waiting import NotYet, wait_for
+
+Row = tuple[float | str, ...]
+
+
+class Listed:
+    """Rows kept in a list, and how many of them were flushed."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.flushed = 0
+
+    def add(self, *row: float | str) -> None:
+        """Keep one row."""
+        self.rows.append(row)
+
+    def flush(self) -> None:
+        """Take note."""
+        self.flushed = len(self.rows)
+
+
+@pytest.fixture(scope="module")
+def bootstrap() -> Iterator[str]:
+    """A broker for the tests of this file."""
+    with mock_cluster() as address:
+        yield address
+
+
+@pytest.fixture
+def make(bootstrap: str) -> Callable[..., tuple[Session, Listed, Counts]]:
+    """Makes a session of producer 5 with batches of ten."""
+
+    def session(
+        address: str = bootstrap, partitions: int = PARTITIONS, **client: str
+    ) -> tuple[Session, Listed, Counts]:
+        plan = LoadPlan(
+            run_id="run-1",
+            topic="orders",
+            partitions=partitions,
+            bootstrap=address,
+            ledger=Path("unused"),
+            samples=Path("unused"),
+            batch=10,
+            client={name.replace("_", "."): value for name, value in client.items()},
+        )
+        rows, counts = Listed(), Counts()
+        made = Session(plan, 5, attempts=rows, announced=Listed(), counts=counts, clock=MONOTONIC)
+        return made, rows, counts
+
+    return session
+
+
+def settle(session: Session) -> None:
+    """Poll until no record is open."""
+
+    def observe() -> None:
+        session.poll()
+        if session.open_records:
+            raise NotYet(f"{session.open_records} open")
+
+    wait_for(observe, what="every outcome", seconds=10, every=0.005)
+
+
+def test_acknowledged_batches_are_rows_with_offsets(
+    make: Callable[..., tuple[Session, Listed, Counts]],
+) -> None:
+    """Two batches of one partition become two ok rows, dense in sequence and true in offset."""
+    session, rows, counts = make()
+    session.check_topic(5)
+    for t_intended in (1_000, 2_000):
+        assert [] == session.attempt(Slot(t_intended, 2))
+    settle(session)
+    (one, two) = sorted(rows.rows)
+
+    assert (5, 2, 0, 10, 1_000) == one[:5]
+    assert (5, 2, 10, 10, 2_000) == two[:5]
+    assert (0, 1_000, "") == (one[7], one[9], one[10])
+    assert int(one[8]) + 10 == two[8]
+    assert Counts(attempted=20, ok=20, requests=2) == counts
+
+
+def test_full_queue_is_a_failure_at_once(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+    """What the client's queue has no room for fails at hand-over; what it took does not."""
+    session, rows, counts = make("127.0.0.1:1", queue_buffering_max_messages="15")
+    session.attempt(Slot(1, 0))
+    session.attempt(Slot(2, 1))
+
+    assert (20, 0, 5, 0) == (counts.attempted, counts.ok, counts.fail, counts.unknown)
+    assert [(1, 5, 5, 1, -1, "_QUEUE_FULL: refused by the client, never queued")] == [
+        (row[1], row[2], row[3], row[7], row[8], row[10]) for row in rows.rows
+    ]
+
+
+def test_oversized_records_fail(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+    """Records above the client's size limit were never sent: the whole batch fails and is closed."""
+    session, _, counts = make(message_max_bytes="1000", message_copy_max_bytes="1000")
+    big = session._plan.model_copy(update={"record_bytes": 2_000})
+    session._frames, session._plan = big.frames, big
+
+    assert 1 == len(session.attempt(Slot(1, 0)))
+    assert Counts(attempted=10, fail=10, requests=1, failures=1) == counts
+
+
+def test_purged_records_are_unknown(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+    """What the client gives up by purging may have been retried before, so it is unknown."""
+    session, rows, counts = make("127.0.0.1:1")
+    session.attempt(Slot(1, 0))
+    session.purge()
+    settle(session)
+
+    assert Counts(attempted=10, unknown=10, requests=1, failures=1) == counts
+    assert "_PURGE_QUEUE: purged while queued, perhaps for a retry" == rows.rows[0][10]
+
+
+def test_abandoned_records_are_unknown(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+    """A session that is given up leaves no record without an outcome."""
+    session, _, counts = make("127.0.0.1:1")
+    session.attempt(Slot(1, 0))
+
+    assert ["over"] == [closed.error for closed in session.abandon("over")]
+    assert Counts(attempted=10, unknown=10, requests=1, failures=1) == counts
+
+
+def test_another_partition_count_is_refused(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+    """A topic that differs from the plan is an error before anything is sent."""
+    session, _, _ = make(partitions=PARTITIONS + 1)
+    with pytest.raises(LoadError, match="has 4 partitions, the plan says 5"):
+        session.check_topic(5)
+
+
+def test_no_broker_is_an_error(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+    """When no broker answers before the load, it says so in time."""
+    session, _, _ = make("127.0.0.1:1")
+    with pytest.raises(LoadError, match="no broker answers the load"):
+        session.check_topic(0.2)
+
+
+def test_wrong_client_setting_is_refused(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+    """A setting the client does not know is named in the error."""
+    with pytest.raises(LoadError, match=r"no\.such\.setting"):
+        make(no_such_setting="1")
+
+
+def test_sequences_are_announced_before_they_are_taken() -> None:
+    """A reservation is flushed before the first of its sequences is given out; later ones come from it."""
+    rows = Listed()
+    reservations = Reservations(5, 2, at_once=30, rows=rows)
+
+    assert [0, 10, 20] == [reservations.take(1, 10) for _ in range(3)]
+    assert ([(5, 1, 30)], 1) == (rows.rows, rows.flushed)
+    assert 30 == reservations.take(1, 10)
+    assert ([(5, 1, 30), (5, 1, 60)], 2) == (rows.rows, rows.flushed)
+
+
+def test_top_up_announces_ahead_for_partitions_in_use() -> None:
+    """Topping up renews a reservation that is more than half used, and leaves unused partitions alone."""
+    rows = Listed()
+    reservations = Reservations(5, 2, at_once=30, rows=rows)
+    reservations.take(0, 10)
+    reservations.top_up()
+
+    assert [(5, 0, 30)] == rows.rows
+    reservations.take(0, 10)
+    reservations.top_up()
+    assert [(5, 0, 30), (5, 0, 50)] == rows.rows
