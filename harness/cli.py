@@ -69,10 +69,9 @@ def run(
         return _rehearse(chosen, prepared)
     if enclosure.is_inside():
         return _inside(chosen, prepared, merged, as_json=as_json)
-    directory = out.resolve() / launch.new_run_id(chosen.name)
-    return launch.inside(
-        sys.argv[1:], prepared, directory=directory, seed=seeds.fresh_seed() if seed is None else seed
-    )
+    where = out.resolve() / launch.new_run_id(chosen.name)
+    chosen_seed = seeds.fresh_seed() if seed is None else seed
+    return launch.enter(sys.argv[1:], prepared, directory=where, seed=chosen_seed)
 
 
 @commands.command()

@@ -16,15 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from harness import bundle
-from harness.errors import BadInput, ExitCode, MissingAbility
+from harness.errors import BadInput, MissingAbility
 from harness.rundir import unwritable
 from harness.stack import enclosure
 from harness.stack.artifacts import Jar, cache_folder, ensure, read_lock
 from harness.stack.definition import StackDefinition, read_definition
-
-_KILLED = 128 + 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,8 @@ def tools(prepared: Prepared) -> tuple[Jar, ...]:
 
 
 def fetch_tools(prepared: Prepared) -> None:
-    """Have the tools' jars in the cache."""
-    ensure(tools(prepared))
+    """Have the jars of the stack and of Kafka's tools in the cache."""
+    ensure((*prepared.jars, *tools(prepared)))
 
 
 def new_run_id(name: str) -> str:
@@ -78,26 +77,24 @@ def parse_settings(given: Sequence[str]) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def inside(
-    argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int, module: str = "harness"
-) -> int:
-    """Run ``python -m module argv`` in an enclosure of its own; returns its exit code."""
+def fetch(prepared: Prepared) -> None:
+    """Have every jar of the stack in the cache, whole; shows progress when some must be fetched."""
     from harness.display import FetchProgress  # noqa: PLC0415 - rich, only when something is run
-    from harness.doctor import preflight  # noqa: PLC0415 - psutil, likewise
+
+    with FetchProgress().shown() as progress:
+        ensure(prepared.jars, progress)
+
+
+def enter(argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int) -> NoReturn:
+    """Become the keeper of an enclosure in which ``harness`` runs with *argv*."""
+    from harness.doctor import preflight  # noqa: PLC0415 - psutil, only when something is run
 
     preflight(directory.parent)
     with machine_lock(directory.name):
-        with FetchProgress().shown() as progress:
-            ensure(prepared.jars, progress)
-        own = {"HARNESS_RUN": directory.name, "HARNESS_DIR": str(directory), "HARNESS_SEED": str(seed)}
-        code = enclosure.run_inside([sys.executable, "-m", module, *argv], dict(os.environ) | own)
-    if code != _KILLED:
-        return code
-    sys.stderr.write(
-        f"harness: the run was killed; everything it had started ended with it. "
-        f"What it had recorded: harness verify {directory}\n"
-    )
-    return ExitCode.INTERNAL
+        fetch(prepared)
+        own = {"HARNESS_RUN": directory.name, enclosure.DIRECTORY: str(directory), "HARNESS_SEED": str(seed)}
+        command = enclosure.keeper([sys.executable, "-m", "harness", *argv])
+        os.execve(command[0], command, dict(os.environ) | own)  # noqa: S606 - an argv list, no shell
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 MEMORY_MB = 2048
@@ -33,6 +33,10 @@ class Check:
     detail: str
     fix: str = ""
     needed: bool = True
+
+    def as_json(self) -> dict[str, str | bool]:
+        """The check as a JSON object with the same keys."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
@@ -26,9 +27,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="harness-benchmark-") as scratch:
         os.environ[_RESULT] = str(Path(scratch) / "figures.json")
         launch.fetch_tools(prepared)
-        code = launch.inside(
-            sys.argv[1:], prepared, directory=Path(scratch) / "benchmark", seed=0, module="harness.benchmarks"
-        )
+        with launch.machine_lock("benchmarks"):
+            command = enclosure.keeper([sys.executable, "-m", "harness.benchmarks", *sys.argv[1:]])
+            code = subprocess.run(command, check=False).returncode
         return code or _finish(Path(os.environ[_RESULT]), out)
 
 

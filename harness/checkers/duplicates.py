@@ -9,7 +9,6 @@ from __future__ import annotations
 from harness.checkers.fences import coverage
 from harness.checkers.guarantees import Count, judged, record_witness, records
 from harness.checkers.sequences import History
-from harness.checkers.spans import covered_twice
 from harness.findings import MAX_WITNESSES, Finding
 from harness.ledger.evidence import Evidence
 
@@ -18,9 +17,8 @@ NAME = "no_duplicates"
 
 def check(evidence: Evidence, history: History) -> Finding:
     """Count the records that lie at two offsets or more."""
-    doubled = covered_twice(history.copies.low, history.copies.high)
     copies = int((history.copies.high - history.copies.low).sum())
-    seen, twice = history.seen.count(), doubled.count()
+    seen, twice = history.seen.count(), history.doubled.count()
     count = Count(
         compared={"read": copies},
         violations=twice,
@@ -29,7 +27,7 @@ def check(evidence: Evidence, history: History) -> Finding:
         doubt="no record was read back" if not copies else coverage(evidence, history).why_not(),
         witnesses=tuple(
             record_witness(evidence, history, position, "one record at several offsets")
-            for position in doubled.first(MAX_WITNESSES)
+            for position in history.doubled.first(MAX_WITNESSES)
         ),
         excused={"re-reads of one offset": history.rereads} if history.rereads else {},
     )

@@ -19,7 +19,7 @@ import numpy as np
 from harness.checkers.fences import coverage
 from harness.checkers.guarantees import Count, acked_offset, judged, record_witness, records, sentence
 from harness.checkers.sequences import History, Lanes, Placed
-from harness.checkers.spans import Spans, covered_twice, union
+from harness.checkers.spans import Spans, union
 from harness.findings import MAX_WITNESSES, Finding, Witness
 from harness.ledger.evidence import Evidence
 
@@ -30,7 +30,7 @@ _BEHIND = "lies behind a later record of its producer"
 
 def check(evidence: Evidence, history: History) -> Finding:
     """Count the records that lie behind a later one, or not where they were acknowledged."""
-    late = _late(_first_copies(history.copies), history.lanes)
+    late = _late(_first_copies(history), history.lanes)
     moved = (union(history.placed.low, history.placed.high) & history.seen) - history.located
     wrong, seen = late | moved, history.seen.count()
     count = Count(
@@ -63,10 +63,20 @@ def _late(first: Placed, lanes: Lanes) -> Spans:
     return union(low, np.minimum(high, reached))
 
 
-def _first_copies(copies: Placed) -> Placed:
+def _first_copies(history: History) -> Placed:
+    """Of every record the copy at the lowest offset."""
+    copies = history.copies
+    crowded = history.doubled.met_by(copies.low, copies.high)
+    alone, first = copies.chosen(~crowded), _lowest(copies.chosen(crowded))
+    return Placed(
+        np.concatenate((alone.low, first.low)),
+        np.concatenate((alone.high, first.high)),
+        np.concatenate((alone.diagonal, first.diagonal)),
+    )
+
+
+def _lowest(copies: Placed) -> Placed:
     """Of every record the copy at the lowest offset; *copies* ascend by diagonal."""
-    if not covered_twice(copies.low, copies.high):
-        return copies
     marks = np.unique(np.concatenate((copies.low, copies.high)))
     opens = np.searchsorted(marks, copies.low)
     pieces = np.searchsorted(marks, copies.high) - opens

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.checkers.spans import Spans, union
+from harness.checkers.spans import Spans, covered_twice, union
 from harness.errors import EvidenceError
 from harness.ledger.evidence import Announced, Attempts, Evidence, Ints, Reads
 from harness.model import Outcome, ReadState
@@ -77,6 +77,10 @@ class Placed:
     high: Ints
     diagonal: Ints
 
+    def chosen(self, rows: Mask) -> Placed:
+        """The runs at these rows alone."""
+        return Placed(self.low[rows], self.high[rows], self.diagonal[rows])
+
     def offsets_of(self, position: int) -> list[int]:
         """Every offset at which the record at *position* lies, ascending."""
         holds = (self.low <= position) & (position < self.high)
@@ -100,7 +104,8 @@ class History:
 
     ``known`` is attempted or announced. ``placed`` are acknowledgements that named an offset,
     ``located`` those of them that a copy confirms. ``copies`` are the distinct (record, offset)
-    pairs that came back; ``rereads`` counts what came back again at the same offset.
+    pairs that came back, ``doubled`` what lies at several offsets; ``rereads`` counts what came back
+    again at the same offset.
     """
 
     lanes: Lanes
@@ -111,6 +116,7 @@ class History:
     placed: Placed
     located: Spans
     copies: Placed
+    doubled: Spans
     seen: Spans
     strange: Strange
     records_read: int
@@ -144,6 +150,7 @@ def history(evidence: Evidence) -> History:
         placed=acks,
         located=located,
         copies=copies,
+        doubled=covered_twice(copies.low, copies.high),
         seen=union(copies.low, copies.high),
         strange=strange,
         records_read=records_read,
@@ -168,7 +175,8 @@ def _lanes(attempts: Attempts, announced: Announced) -> Lanes:
     tables = (attempts, announced)
     codes = np.concatenate([_lane_code(table.partition, table.producer) for table in tables])
     ends = np.concatenate((attempts.first_seq + attempts.count, announced.until_seq))
-    lanes, lane = np.unique(codes, return_inverse=True)
+    lanes = np.unique(codes)
+    lane = np.searchsorted(lanes, codes)
     length = np.zeros(len(lanes), np.int64)
     np.maximum.at(length, lane, ends)
     if len(lanes) and int(length.max()) > _MOST // (2 * len(lanes)):
@@ -223,14 +231,22 @@ def _matched(read: Placed, acks: Placed, length: int) -> tuple[Placed, Spans]:
     read_shift, acks_shift = np.split(rank * stride, [len(read.low)])
     copies = union(read.low + read_shift, read.high + read_shift)
     acked = union(acks.low + acks_shift, acks.high + acks_shift)
-    located = acked & copies
     line = copies.low // stride
     shift = line * stride
-    found = located.low // stride * stride
-    return (
-        Placed(copies.low - shift, copies.high - shift, diagonals[line]),
-        union(located.low - found, located.high - found),
-    )
+    placed = Placed(copies.low - shift, copies.high - shift, diagonals[line])
+    return placed, _on_the_line(_common(acked, copies), stride)
+
+
+def _common(acked: Spans, copies: Spans) -> Spans:
+    # Nearly every acknowledged batch lies whole in one run; only the others need a sweep.
+    whole = acked.within(copies)
+    return acked.chosen(whole) | (acked.chosen(~whole) & copies)
+
+
+def _on_the_line(plane: Spans, stride: int) -> Spans:
+    """The positions of points of the plane, whatever their diagonals."""
+    shift = plane.low // stride * stride
+    return union(plane.low - shift, plane.high - shift)
 
 
 def _size(runs: Placed) -> int:

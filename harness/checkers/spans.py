@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.ledger.evidence import Ints
 
@@ -42,6 +43,24 @@ class Spans:
             members += range(low, min(high, low + limit - len(members)))
         return members
 
+    def within(self, other: Spans) -> npt.NDArray[np.bool_]:
+        """Which spans lie wholly inside one span of *other*."""
+        if not other:
+            return np.zeros(len(self.low), np.bool_)
+        place = np.maximum(np.searchsorted(other.low, self.low, side="right") - 1, 0)
+        return (other.low[place] <= self.low) & (self.high <= other.high[place])
+
+    def met_by(self, low: Ints, high: Ints) -> npt.NDArray[np.bool_]:
+        """Which of the given spans hold a member of this set."""
+        if not self:
+            return np.zeros(len(low), np.bool_)
+        place = np.minimum(np.searchsorted(self.high, low, side="right"), len(self.low) - 1)
+        return (self.low[place] < high) & (low < self.high[place])
+
+    def chosen(self, rows: npt.NDArray[np.bool_]) -> Spans:
+        """The spans at these rows alone."""
+        return Spans(self.low[rows], self.high[rows])
+
     def __or__(self, other: Spans) -> Spans:
         return union(np.concatenate((self.low, other.low)), np.concatenate((self.high, other.high)))
 
@@ -65,8 +84,15 @@ def union(low: Ints, high: Ints) -> Spans:
 
 
 def covered_twice(low: Ints, high: Ints) -> Spans:
-    """What at least two of the given spans hold."""
-    marks, depth = _swept((low, 1), (high, -1))
+    """What at least two of the given spans, none of them empty, hold."""
+    order = np.argsort(low)
+    low, high = low[order], high[order]
+    meets = low[1:] < np.maximum.accumulate(high)[:-1]
+    # Whoever overlaps anybody has a neighbour, in this order, that overlaps somebody before it.
+    crowded = np.concatenate((meets, [False])) | np.concatenate(([False], meets))
+    if not len(low) or not crowded.any():
+        return Spans()
+    marks, depth = _swept((low[crowded], 1), (high[crowded], -1))
     return _between(marks, depth[:-1] >= 2)
 
 
@@ -79,14 +105,14 @@ def _where(first: Spans, second: Spans, state: int) -> Spans:
     return _between(marks, found[:-1] == state)
 
 
-def _swept(*steps: tuple[Ints, int]) -> tuple[Ints, Ints]:
+def _swept(*steps: tuple[Ints, int]) -> tuple[Ints, npt.NDArray[np.int32]]:
     """Every mark in order, and the sum of the steps up to and including it."""
     marks = np.concatenate([at for at, _ in steps])
     weights = np.concatenate([np.full(len(at), step, np.int8) for at, step in steps])
     order = np.argsort(marks)
-    return marks[order], np.cumsum(weights[order], dtype=np.int64)
+    return marks[order], np.cumsum(weights[order], dtype=np.int32)
 
 
-def _between(marks: Ints, chosen: np.typing.NDArray[np.bool_]) -> Spans:
+def _between(marks: Ints, chosen: npt.NDArray[np.bool_]) -> Spans:
     """The stretches from each chosen mark to the next one; equal marks make an empty one."""
     return union(marks[:-1][chosen], marks[1:][chosen])

@@ -312,6 +312,7 @@ def main() -> int:
         prog="harness heal", description="undo every fault that is still in force"
     )
     parser.add_argument("--abort", action="store_true", help="end runs that are alive as well")
+    parser.add_argument("--run", default="", help="look at this run only")
     parser.add_argument(
         "folders", nargs="*", type=Path, default=[Path("reports")], help="where runs are stored"
     )

@@ -71,7 +71,7 @@ def read_through_fence(
             The rows read so far are in the table.
     """
     deadline = MONOTONIC.now() + int(seconds * NANOS_PER_SECOND)
-    ends = _settled_ends(bootstrap, topic, partitions, _left(deadline))
+    ends = _settled_ends(bootstrap, topic, partitions, seconds)
     sentinels = _write_sentinels(bootstrap, topic, partitions, codec, _left(deadline))
     table = TableWriter(directory.ledger, "reads", schema.READS, writer=topic)
     with closing(table), _consumer(bootstrap, "read_uncommitted") as consumer:
@@ -168,13 +168,14 @@ class _Reading:
 
 def _settled_ends(bootstrap: str, topic: str, partitions: int, seconds: float) -> list[tuple[int, int]]:
     """First and end offset of every partition, once no transaction is open."""
+    patience = min(_CALL_SECONDS, seconds)
     with _consumer(bootstrap, "read_committed") as stable, _consumer(bootstrap, "read_uncommitted") as all_:
 
         def observe() -> list[tuple[int, int]]:
             found = []
             for partition in range(partitions):
-                first, end = _watermarks(all_, topic, partition)
-                _, committed = _watermarks(stable, topic, partition)
+                first, end = _watermarks(all_, topic, partition, patience)
+                _, committed = _watermarks(stable, topic, partition, patience)
                 if committed != end:
                     raise NotYet(f"partition {partition}: committed end {committed}, end {end}")
                 found.append((first, end))
@@ -183,12 +184,11 @@ def _settled_ends(bootstrap: str, topic: str, partitions: int, seconds: float) -
         return _patient(observe, f"the end offsets of {topic}", seconds)
 
 
-def _watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    found = consumer.get_watermark_offsets(
-        TopicPartition(topic, partition), timeout=_CALL_SECONDS, cached=False
-    )
+def _watermarks(consumer: Consumer, topic: str, partition: int, seconds: float) -> tuple[int, int]:
+    place = TopicPartition(topic, partition)
+    found = consumer.get_watermark_offsets(place, timeout=seconds, cached=False)
     if found is None:
-        raise NotYet(f"partition {partition} did not name its offsets in {_CALL_SECONDS:g} s")
+        raise NotYet(f"partition {partition} did not name its offsets in {seconds:g} s")
     return int(found[0]), int(found[1])
 
 
@@ -204,7 +204,7 @@ def _write_sentinels(bootstrap: str, topic: str, partitions: int, codec: Codec, 
             refused.append(f"partition {message.partition()}: {error.str()}")
 
     milliseconds = str(max(1, int(seconds * 1000)))
-    config = {"acks": "all", "enable.idempotence": "true", "message.timeout.ms": milliseconds}
+    config = {"log_level": 0, "acks": "all", "enable.idempotence": "true", "message.timeout.ms": milliseconds}
     producer = Producer({"bootstrap.servers": bootstrap, **config})
     for partition in range(partitions):
         producer.produce(topic, codec.sentinel(partition), partition=partition, on_delivery=on_delivery)
@@ -220,6 +220,7 @@ def _consumer(bootstrap: str, isolation: str) -> Iterator[Consumer]:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
+            "log_level": 0,  # it writes to stderr; what matters comes as an error
             "group.id": "harness-reader",  # required by the client, never joined: assign only, no commit
             "isolation.level": isolation,
             "enable.auto.commit": "false",

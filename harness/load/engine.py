@@ -75,7 +75,6 @@ class _Worker:
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(line.encode() + b"\n")
-            self.process.stdin.flush()
         except BrokenPipeError:
             return
 
@@ -102,6 +101,7 @@ class LoadEngine:
         self._logs = logs
         self._workers: list[_Worker] = []
         self._start_t = 0
+        self._ended: LoadTotals | None = None
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -125,12 +125,14 @@ class LoadEngine:
             self._wait_until_all("sending", _SENDING_SECONDS + self._plan.start_delay)
         except BaseException:
             self._kill()
+            self._ended = self._totals(["the load did not start"])
             raise
 
     def stop(self, *, drain_seconds: float) -> LoadTotals:
         """Stop sending, give open attempts *drain_seconds* for their outcome, and end the workers.
 
-        What is open then counts as unknown. Returns within *drain_seconds* + 5 s in any case.
+        What is open then counts as unknown. Returns within *drain_seconds* + 5 s in any case; a
+        load that has ended already gives the same totals again.
         """
         return self._finish(drain_seconds, drain_seconds + _STOP_SLACK_SECONDS)
 
@@ -179,6 +181,7 @@ class LoadEngine:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=_environment(),
+                bufsize=0,  # an order that the worker did not live to read must not come back at close()
                 start_new_session=True,  # Ctrl-C is for the harness, which then stops the load in order
             )
         return _Worker(number, process, log, status.status_path(self._folder, number))
@@ -204,6 +207,11 @@ class LoadEngine:
             raise NotYet(f"worker {worker.number} is {seen.state if seen else 'booting'}")
 
     def _finish(self, drain_seconds: float, patience: float) -> LoadTotals:
+        if self._ended is None:
+            self._ended = self._end(drain_seconds, patience)
+        return self._ended
+
+    def _end(self, drain_seconds: float, patience: float) -> LoadTotals:
         for worker in self._workers:
             worker.order(f"stop {drain_seconds}")
         deadline = MONOTONIC.now() + int(patience * NANOS_PER_SECOND)

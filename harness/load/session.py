@@ -108,20 +108,6 @@ class Session:
         """Records without an outcome."""
         return self._tally.open_records
 
-    def check_topic(self, seconds: float) -> None:
-        """Ask the cluster for the topic; blocks, so only before the load starts.
-
-        Raises:
-            LoadError: no broker answered, or the topic has other partitions than planned.
-        """
-        topic, planned = self._plan.topic, self._plan.partitions
-        try:
-            found = len(self._client.list_topics(topic, timeout=seconds).topics[topic].partitions)
-        except KafkaException as error:
-            raise LoadError("no broker answers the load", why=str(error.args[0].str())) from error
-        if found != planned:
-            raise LoadError(f"topic {topic!r} has {found} partitions, the plan says {planned}")
-
     def attempt(self, slot: Slot) -> list[Closed]:
         """Hand one batch to the client; returns it when the client refused all of it."""
         first = self._reservations.take(slot.partition, self._count)
@@ -220,6 +206,21 @@ class Session:
     def _note_fatal(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 - the client's own name
             self.fatal = self.fatal or str(error.str())
+
+
+def check_topic(plan: LoadPlan, seconds: float) -> None:
+    """Ask the cluster for the plan's topic; blocks, so only before the load starts.
+
+    Raises:
+        LoadError: no broker answered, or the topic has other partitions than planned.
+    """
+    client = _connected(plan.client_config, lambda error: None)  # noqa: ARG005 - list_topics raises it
+    try:
+        found = len(client.list_topics(plan.topic, timeout=seconds).topics[plan.topic].partitions)
+    except KafkaException as error:
+        raise LoadError("no broker answers the load", why=str(error.args[0].str())) from error
+    if found != plan.partitions:
+        raise LoadError(f"topic {plan.topic!r} has {found} partitions, the plan says {plan.partitions}")
 
 
 class _OnError(Protocol):

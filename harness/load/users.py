@@ -13,6 +13,7 @@ One Locust request is one batch: failed when any record of it is not *ok*.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -30,8 +31,9 @@ from locust.exception import StopUser
 from harness.clock import MONOTONIC, NANOS_PER_SECOND
 from harness.errors import HarnessError
 from harness.load.books import FLUSH_SECONDS, Books
+from harness.load.lineage import Lineage
 from harness.load.plan import LoadPlan, Slot, slots
-from harness.load.session import Session
+from harness.load.session import Session, check_topic
 from harness.load.tally import Closed
 from harness.stack.syscalls import die_with_parent
 
@@ -60,20 +62,17 @@ class Worker:
         self.stopped_t = 0
         self._drain_seconds = 0.0
         self._failure = ""
-        self._sessions: dict[int, Session] = {user: self._session(user, 0) for user in plan.users_of(number)}
-        self._incarnations = dict.fromkeys(self._sessions, 0)
-        self._retired: list[Session] = []
+        self._producers = {user: self._lineage(user) for user in plan.users_of(number)}
         self._locust = Environment(user_classes=[ProducerUser], stop_timeout=2)
         self._locust.parsed_options = None
         self._locust.events.user_error.add_listener(self._user_failed)  # type: ignore[no-untyped-call]
 
     def run(self) -> int:
         """Follow the orders to the end; returns the exit code."""
-        for session in self._sessions.values():
-            session.check_topic(_TOPIC_SECONDS)
+        check_topic(self.plan, _TOPIC_SECONDS)
         gevent.signal_handler(signal.SIGTERM, self.order_stop, _SIGTERM_DRAIN_SECONDS)
         runner = self._locust.create_local_runner()
-        runner.start(len(self._sessions), spawn_rate=min(100, len(self._sessions)))
+        runner.start(len(self._producers), spawn_rate=min(100, len(self._producers)))
         self.spawned.wait()
         gc.freeze()  # what was imported never dies: the collector need not visit it in the load
         self.books.say("ready")
@@ -88,7 +87,7 @@ class Worker:
     def produce(self, user: int) -> None:
         """Drive producer *user* from the order to start until the order to stop."""
         self._waiting += 1
-        if self._waiting == len(self._sessions):
+        if self._waiting == len(self._producers):
             self.spawned.set()
         self.ordered.wait()
         if self.plan.saturating:
@@ -139,7 +138,7 @@ class Worker:
         partition = user
         gevent.sleep(max(0, self.start_t - MONOTONIC.now()) / NANOS_PER_SECOND)
         while not self.stopping.is_set():
-            if self._sessions[user].open_records >= self.plan.in_flight:
+            if self._producers[user].open_records >= self.plan.in_flight:
                 gevent.sleep(_POLL_SECONDS)
                 continue
             partition = (partition + 1) % self.plan.partitions
@@ -147,37 +146,26 @@ class Worker:
             gevent.sleep(0)
 
     def _attempt(self, user: int, slot: Slot) -> None:
-        session = self._sessions[user]
-        if session.fatal:
-            session = self._succeed(user)
         before = MONOTONIC.now()
-        self._fire(session.attempt(slot))
+        self._fire(self._producers[user].attempt(slot))
         self.books.sent(before - slot.t_intended)
 
-    def _succeed(self, user: int) -> Session:
-        """Put a new incarnation in the place of one whose session ended for good."""
-        self._retired.append(self._sessions[user])
-        self._incarnations[user] += 1
-        self._sessions[user] = self._session(user, self._incarnations[user])
-        return self._sessions[user]
+    def _lineage(self, user: int) -> Lineage:
+        return Lineage(lambda life: self._session(self.plan.producer_number(user, life)))
 
-    def _session(self, user: int, incarnation: int) -> Session:
+    def _session(self, producer: int) -> Session:
         return Session(
             self.plan,
-            self.plan.producer_number(user, incarnation),
+            producer,
             attempts=self.books.attempts,
             announced=self.books.announced,
             counts=self.books.counts,
             clock=MONOTONIC,
         )
 
-    def _all(self) -> Iterator[Session]:
-        yield from self._sessions.values()
-        yield from self._retired
-
     def _poll(self) -> None:
-        for session in self._all():
-            self._fire(session.poll())
+        for producer in self._producers.values():
+            self._fire(producer.poll())
 
     def _keep_polling(self) -> None:
         while True:
@@ -187,24 +175,24 @@ class Worker:
     def _keep_books(self) -> None:
         gevent.sleep(max(0, self.start_t - MONOTONIC.now()) / NANOS_PER_SECOND)
         while True:
-            for session in self._sessions.values():
-                session.top_up()
+            for producer in self._producers.values():
+                producer.top_up()
             self._count_locust()
             self.books.keep_up("sending")
             gevent.sleep(FLUSH_SECONDS)
 
     def _open(self) -> int:
-        return sum(session.open_records for session in self._all())
+        return sum(producer.open_records for producer in self._producers.values())
 
     def _drain(self) -> None:
         """Wait for outcomes, then make the clients give up, then stop asking."""
         self._poll_until_settled(self._drain_seconds)
         if self._open():
-            for session in self._all():
-                session.purge()
+            for producer in self._producers.values():
+                producer.purge()
             self._poll_until_settled(_PURGE_SECONDS)
-        for session in self._all():
-            self._fire(session.abandon("no outcome when the load ended"))
+        for producer in self._producers.values():
+            self._fire(producer.abandon("no outcome when the load ended"))
 
     def _poll_until_settled(self, seconds: float) -> None:
         deadline = MONOTONIC.now() + int(seconds * NANOS_PER_SECOND)
@@ -276,6 +264,7 @@ def _said_in_one_sentence() -> Iterator[None]:
 
 def main(argv: list[str]) -> int:
     """Run one worker."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
     die_with_parent()
     path, number, folder = argv
     with _said_in_one_sentence():

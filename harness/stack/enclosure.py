@@ -9,8 +9,9 @@ and waits. Its child is PID 1 of the enclosure and *is* the harness. So:
 * killing the keeper kills PID 1 (parent-death signal), hence everything.
 
 Without root a user namespace makes the others possible; as root they are plain.
-Standard library only, and single-threaded until the child runs: user namespaces
-refuse a process with threads.
+A user namespace refuses a process with threads, and numpy alone brings some. So the
+keeper is this module run as a program of its own, standard library only:
+``python -m harness.stack.enclosure COMMAND…``.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import MissingAbility
+from harness.errors import ExitCode, MissingAbility
 from harness.stack import syscalls
 
 INSIDE = "HARNESS_ENCLOSED"
+DIRECTORY = "HARNESS_DIR"
+"""Environment variable that names the run's directory, in every process of a run."""
+
+_KILLED = 128 + signal.SIGKILL
 _ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -39,6 +45,11 @@ def search_path() -> str:
     """PATH with the folders in which Debian keeps ip and nft from an ordinary user's."""
     path = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join([*path, *(folder for folder in _ADMINISTRATION if folder not in path)])
+
+
+def keeper(argv: Sequence[str]) -> list[str]:
+    """The command that runs *argv* as PID 1 of a new enclosure and ends with its exit code."""
+    return [sys.executable, "-m", __name__, *argv]
 
 
 def run_inside(argv: Sequence[str], environment: dict[str, str]) -> int:
@@ -125,3 +136,23 @@ def _forward(child: int, number: int) -> None:
         os.kill(child, number)
     except ProcessLookupError:
         return
+
+
+def main() -> int:
+    """Keep one enclosure; a harness that was killed is reported in one sentence."""
+    try:
+        code = run_inside(sys.argv[1:], dict(os.environ))
+    except MissingAbility as error:
+        sys.stderr.write(f"harness: {error.sentence()}\n")
+        return error.exit_code
+    if code != _KILLED:
+        return code
+    recorded = (
+        f" What it had recorded: harness verify {os.environ[DIRECTORY]}" if DIRECTORY in os.environ else ""
+    )
+    sys.stderr.write(f"harness: the run was killed; all that it had started ended with it.{recorded}\n")
+    return ExitCode.INTERNAL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

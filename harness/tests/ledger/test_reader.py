@@ -39,7 +39,7 @@ def fill(bootstrap: str, topic: str, partition: int, *values: bytes | None) -> N
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all"})
     for value in values:
         producer.produce(topic, value, partition=partition)
-    assert 0 == producer.flush(10)
+    assert producer.flush(10) == 0
 
 
 def read(bootstrap: str, frames: Frames, root: Path) -> tuple[tuple[Fence, ...], list[tuple[object, ...]]]:
@@ -67,9 +67,9 @@ def test_everything_is_read_through_the_fence(bootstrap: str, topic: str, tmp_pa
     fill(bootstrap, topic, 2, *batch(frames, 2, 0, 3), *batch(frames, 2, 8, 2))
     fences, rows = read(bootstrap, frames, tmp_path)
 
-    assert [(0, 7, 0, 5, 0, 0), (2, 7, 0, 3, 0, 0), (2, 7, 8, 2, 3, 0)] == rows
-    assert [5, 0, 5, 0] == [fence.end_offset for fence in fences]
-    assert [6, 1, 6, 1] == [fence.position for fence in fences]
+    assert rows == [(0, 7, 0, 5, 0, 0), (2, 7, 0, 3, 0, 0), (2, 7, 8, 2, 3, 0)]
+    assert [fence.end_offset for fence in fences] == [5, 0, 5, 0]
+    assert [fence.position for fence in fences] == [6, 1, 6, 1]
     assert all(fence.complete for fence in fences)
 
 
@@ -81,14 +81,14 @@ def test_odd_records_are_rows_of_their_own(bootstrap: str, topic: str, tmp_path:
     fill(bootstrap, topic, 1, good[0], corrupt, b"who?", batch(frames, 3, 9, 1)[0], None, good[1])
     _, rows = read(bootstrap, frames, tmp_path)
 
-    assert [
+    assert rows == [
         (1, 7, 0, 1, 0, ReadState.GOOD),
         (1, 7, 1, 1, 1, ReadState.CORRUPT),
         (1, -1, -1, 1, 2, ReadState.FOREIGN),
         (1, 7, 9, 1, 3, ReadState.MISROUTED),
         (1, -1, -1, 1, 4, ReadState.FOREIGN),
         (1, 7, 1, 1, 5, ReadState.GOOD),
-    ] == rows
+    ]
 
 
 def test_duplicates_are_seen_twice(bootstrap: str, topic: str, tmp_path: Path) -> None:
@@ -97,13 +97,13 @@ def test_duplicates_are_seen_twice(bootstrap: str, topic: str, tmp_path: Path) -
     fill(bootstrap, topic, 0, *batch(frames, 0, 0, 2), *batch(frames, 0, 0, 2))
     _, rows = read(bootstrap, frames, tmp_path)
 
-    assert [(0, 7, 0, 2, 0, 0), (0, 7, 0, 2, 2, 0)] == rows
+    assert rows == [(0, 7, 0, 2, 0, 0), (0, 7, 0, 2, 2, 0)]
 
 
 def test_no_broker_is_an_error_in_time(tmp_path: Path) -> None:
     """When no broker answers, the fence is an error with what was seen last."""
     directory = RunDirectory.create(tmp_path, "run-1")
-    with pytest.raises(StackError, match="the end offsets of orders took longer than 0.5 s"):
+    with pytest.raises(StackError, match="the end offsets of orders took longer"):
         read_through_fence(
             "127.0.0.1:1",
             "orders",

@@ -24,7 +24,7 @@ def scanned(*records: Record, sentinels: tuple[int, ...] = ()) -> list[Run]:
 
 def test_nothing_read_is_no_run() -> None:
     """An empty partition has no rows."""
-    assert [] == scanned()
+    assert scanned() == []
 
 
 def test_consecutive_records_are_one_run() -> None:
@@ -93,4 +93,4 @@ def test_runs_unfold_to_what_was_read(drawn: list[Record]) -> None:
 
 def test_breaks_of_nothing() -> None:
     """No records have no breaks."""
-    assert [] == breaks(np.empty(0, dtype=np.int64)).tolist()
+    assert breaks(np.empty(0, dtype=np.int64)).tolist() == []

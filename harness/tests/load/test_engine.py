@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from harness.clock import MONOTONIC, seconds_between
@@ -98,18 +99,18 @@ def agree(totals: LoadTotals, table: pa.Table) -> None:
     assert (totals.ok, totals.fail, totals.unknown) == by_outcome(table)
     assert totals.attempted == sum(by_outcome(table))
     assert totals.locust_requests == len(batches(table))
-    assert totals.locust_failures == len(batches(table.filter(pa.compute.field("outcome") != 0)))
+    assert totals.locust_failures == len(batches(table.filter(pc.field("outcome") != 0)))
 
 
 def test_locust_and_ledger_agree(broker: MockProcess, engines: list[LoadEngine], tmp_path: Path) -> None:
-    """A load of two processes ends clean, with every record ok, dense, announced, and counted alike by Locust."""
+    """A load of two processes ends clean: every record ok, dense, announced, counted alike by Locust."""
     engine = started(engines, planned(broker, tmp_path, producers=3, processes=2), tmp_path)
     wait_attempted(engine, 2_000)
     assert engine.is_alive()
     totals = engine.stop(drain_seconds=5)
     table = ledger(tmp_path)
 
-    assert (True, "", 0, 0) == (totals.clean, totals.detail, totals.fail, totals.unknown)
+    assert (totals.clean, totals.detail, totals.fail, totals.unknown) == (True, "", 0, 0)
     agree(totals, table)
     assert {0, 1, 2} == set(table.column("producer").to_pylist())
     assert not engine.is_alive()
@@ -172,10 +173,10 @@ def test_abort_is_quick_when_no_broker_answers(
     begin = MONOTONIC.now()
     totals = engine.abort()
 
-    assert 5 > seconds_between(begin, MONOTONIC.now())
+    assert seconds_between(begin, MONOTONIC.now()) < 5
     assert totals.clean
-    assert 0 < totals.unknown
-    assert 0 < totals.locust_failures
+    assert totals.unknown > 0
+    assert totals.locust_failures > 0
     agree(totals, ledger(tmp_path))
 
 
@@ -191,7 +192,7 @@ def test_killed_worker_is_reported_and_leaves_its_ledger(
     assert not engine.is_alive()
     totals = engine.stop(drain_seconds=5)
     table, _ = tables.read(tmp_path / "ledger", "attempts", schema.ATTEMPTS)
-    assert (False, "load worker 0 was killed by signal 9") == (totals.clean, totals.detail)
+    assert (totals.clean, totals.detail) == (False, "load worker 0 was killed by signal 9")
     assert {0, 1} == set(table.column("producer").to_pylist())
 
 
@@ -222,8 +223,8 @@ def test_frozen_worker_is_killed_in_time(
     begin = MONOTONIC.now()
     totals = engine.abort()
 
-    assert 5 > seconds_between(begin, MONOTONIC.now())
-    assert (False, "load worker 0 did not end in time and was killed") == (totals.clean, totals.detail)
+    assert seconds_between(begin, MONOTONIC.now()) < 5
+    assert (totals.clean, totals.detail) == (False, "load worker 0 did not end in time and was killed")
 
 
 def test_second_load_of_one_name_is_refused(

@@ -56,14 +56,14 @@ def test_layout_is_the_documented_one() -> None:
     """The bytes lie where the module says, so that another program can read them."""
     value = encoded()[1]
 
-    assert b"EHRC" == value[:4]
-    assert b"\x01\x00\x00\x00" == value[4:8]
+    assert value[:4] == b"EHRC"
+    assert value[4:8] == b"\x01\x00\x00\x00"
     assert run_tag("run-1") == int.from_bytes(value[8:16], "little")
     assert topic_tag("orders") == int.from_bytes(value[16:20], "little")
-    assert 7 == int.from_bytes(value[20:24], "little")
-    assert 3 == int.from_bytes(value[24:28], "little")
-    assert 251 == int.from_bytes(value[28:36], "little")
-    assert 123_456_789 == int.from_bytes(value[36:44], "little")
+    assert int.from_bytes(value[20:24], "little") == 7
+    assert int.from_bytes(value[24:28], "little") == 3
+    assert int.from_bytes(value[28:36], "little") == 251
+    assert int.from_bytes(value[36:44], "little") == 123_456_789
     assert zlib.crc32(value[:-4]) == int.from_bytes(value[-4:], "little")
 
 
@@ -109,8 +109,8 @@ def test_sentinel_is_marked_and_nothing_else_is() -> None:
     """The fence's sentinel is recognised, carries no sequence, and no load record passes for one."""
     found = FRAMES.decode_many([*encoded(count=2), FRAMES.sentinel(3)], 3)
 
-    assert [False, False, True] == found.sentinel.tolist()
-    assert [250, 251, -1] == found.sequence.tolist()
+    assert found.sentinel.tolist() == [False, False, True]
+    assert found.sequence.tolist() == [250, 251, -1]
 
 
 def test_mixed_lengths_keep_their_places() -> None:
@@ -119,5 +119,5 @@ def test_mixed_lengths_keep_their_places() -> None:
     first, second = encoded(count=2)
     found = FRAMES.decode_many([first, b"?", long, second], 3)
 
-    assert [250, -1, 250, 251] == found.sequence.tolist()
-    assert [ReadState.GOOD, ReadState.FOREIGN, ReadState.GOOD, ReadState.GOOD] == found.state.tolist()
+    assert found.sequence.tolist() == [250, -1, 250, 251]
+    assert found.state.tolist() == [ReadState.GOOD, ReadState.FOREIGN, ReadState.GOOD, ReadState.GOOD]

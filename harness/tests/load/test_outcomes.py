@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: SLF001 - the client marks its local errors, public all the same, with an underscore
 import pytest
 from confluent_kafka import KafkaError
 
@@ -51,4 +50,4 @@ def test_ledger_text_names_code_and_reason() -> None:
     """The ledger's error names the client's code and why it leaves what it leaves open."""
     text = outcomes.described(KafkaError._PURGE_QUEUE, "_PURGE_QUEUE")
 
-    assert "_PURGE_QUEUE: purged while queued, perhaps for a retry" == text
+    assert text == "_PURGE_QUEUE: purged while queued, perhaps for a retry"

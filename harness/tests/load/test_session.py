@@ -10,7 +10,7 @@ import pytest
 from harness.clock import MONOTONIC
 from harness.errors import LoadError
 from harness.load.plan import LoadPlan, Slot
-from harness.load.session import Reservations, Session
+from harness.load.session import Reservations, Session, check_topic
 from harness.load.tally import Counts
 from harness.tests.mock_cluster import PARTITIONS, mock_cluster
 from harness.waiting import NotYet, wait_for
@@ -34,6 +34,22 @@ class Listed:
         self.flushed = len(self.rows)
 
 
+def planned(
+    bootstrap: str, *, partitions: int = PARTITIONS, client: dict[str, str] | None = None
+) -> LoadPlan:
+    """A plan with batches of ten; the names in *client* have underscores for dots."""
+    return LoadPlan(
+        run_id="run-1",
+        topic="orders",
+        partitions=partitions,
+        bootstrap=bootstrap,
+        ledger=Path("unused"),
+        samples=Path("unused"),
+        batch=10,
+        client={"log_level": "0"} | {name.replace("_", "."): value for name, value in (client or {}).items()},
+    )
+
+
 @pytest.fixture(scope="module")
 def bootstrap() -> Iterator[str]:
     """A broker for the tests of this file."""
@@ -45,19 +61,8 @@ def bootstrap() -> Iterator[str]:
 def make(bootstrap: str) -> Callable[..., tuple[Session, Listed, Counts]]:
     """Makes a session of producer 5 with batches of ten."""
 
-    def session(
-        address: str = bootstrap, partitions: int = PARTITIONS, **client: str
-    ) -> tuple[Session, Listed, Counts]:
-        plan = LoadPlan(
-            run_id="run-1",
-            topic="orders",
-            partitions=partitions,
-            bootstrap=address,
-            ledger=Path("unused"),
-            samples=Path("unused"),
-            batch=10,
-            client={name.replace("_", "."): value for name, value in client.items()},
-        )
+    def session(address: str = bootstrap, **client: str) -> tuple[Session, Listed, Counts]:
+        plan = planned(address, client=client)
         rows, counts = Listed(), Counts()
         made = Session(plan, 5, attempts=rows, announced=Listed(), counts=counts, clock=MONOTONIC)
         return made, rows, counts
@@ -81,15 +86,14 @@ def test_acknowledged_batches_are_rows_with_offsets(
 ) -> None:
     """Two batches of one partition become two ok rows, dense in sequence and true in offset."""
     session, rows, counts = make()
-    session.check_topic(5)
     for t_intended in (1_000, 2_000):
-        assert [] == session.attempt(Slot(t_intended, 2))
+        assert session.attempt(Slot(t_intended, 2)) == []
     settle(session)
     (one, two) = sorted(rows.rows)
 
-    assert (5, 2, 0, 10, 1_000) == one[:5]
-    assert (5, 2, 10, 10, 2_000) == two[:5]
-    assert (0, 1_000, "") == (one[7], one[9], one[10])
+    assert one[:5] == (5, 2, 0, 10, 1_000)
+    assert two[:5] == (5, 2, 10, 10, 2_000)
+    assert (one[7], one[9], one[10]) == (0, 1_000, "")
     assert int(one[8]) + 10 == two[8]
     assert Counts(attempted=20, ok=20, requests=2) == counts
 
@@ -100,9 +104,9 @@ def test_full_queue_is_a_failure_at_once(make: Callable[..., tuple[Session, List
     session.attempt(Slot(1, 0))
     session.attempt(Slot(2, 1))
 
-    assert (20, 0, 5, 0) == (counts.attempted, counts.ok, counts.fail, counts.unknown)
-    assert [(1, 5, 5, 1, -1, "_QUEUE_FULL: refused by the client, never queued")] == [
-        (row[1], row[2], row[3], row[7], row[8], row[10]) for row in rows.rows
+    assert (counts.attempted, counts.ok, counts.fail, counts.unknown) == (20, 0, 5, 0)
+    assert [(row[1], row[2], row[3], row[7], row[8], row[10]) for row in rows.rows] == [
+        (1, 5, 5, 1, -1, "_QUEUE_FULL: refused by the client, never queued")
     ]
 
 
@@ -112,7 +116,7 @@ def test_oversized_records_fail(make: Callable[..., tuple[Session, Listed, Count
     big = session._plan.model_copy(update={"record_bytes": 2_000})
     session._frames, session._plan = big.frames, big
 
-    assert 1 == len(session.attempt(Slot(1, 0)))
+    assert len(session.attempt(Slot(1, 0))) == 1
     assert Counts(attempted=10, fail=10, requests=1, failures=1) == counts
 
 
@@ -124,7 +128,7 @@ def test_purged_records_are_unknown(make: Callable[..., tuple[Session, Listed, C
     settle(session)
 
     assert Counts(attempted=10, unknown=10, requests=1, failures=1) == counts
-    assert "_PURGE_QUEUE: purged while queued, perhaps for a retry" == rows.rows[0][10]
+    assert rows.rows[0][10] == "_PURGE_QUEUE: purged while queued, perhaps for a retry"
 
 
 def test_abandoned_records_are_unknown(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
@@ -132,22 +136,21 @@ def test_abandoned_records_are_unknown(make: Callable[..., tuple[Session, Listed
     session, _, counts = make("127.0.0.1:1")
     session.attempt(Slot(1, 0))
 
-    assert ["over"] == [closed.error for closed in session.abandon("over")]
+    assert [closed.error for closed in session.abandon("over")] == ["over"]
     assert Counts(attempted=10, unknown=10, requests=1, failures=1) == counts
 
 
-def test_another_partition_count_is_refused(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+def test_another_partition_count_is_refused(bootstrap: str) -> None:
     """A topic that differs from the plan is an error before anything is sent."""
-    session, _, _ = make(partitions=PARTITIONS + 1)
+    check_topic(planned(bootstrap), 5)
     with pytest.raises(LoadError, match="has 4 partitions, the plan says 5"):
-        session.check_topic(5)
+        check_topic(planned(bootstrap, partitions=PARTITIONS + 1), 5)
 
 
-def test_no_broker_is_an_error(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
+def test_no_broker_is_an_error() -> None:
     """When no broker answers before the load, it says so in time."""
-    session, _, _ = make("127.0.0.1:1")
     with pytest.raises(LoadError, match="no broker answers the load"):
-        session.check_topic(0.2)
+        check_topic(planned("127.0.0.1:1"), 0.2)
 
 
 def test_wrong_client_setting_is_refused(make: Callable[..., tuple[Session, Listed, Counts]]) -> None:
@@ -161,10 +164,10 @@ def test_sequences_are_announced_before_they_are_taken() -> None:
     rows = Listed()
     reservations = Reservations(5, 2, at_once=30, rows=rows)
 
-    assert [0, 10, 20] == [reservations.take(1, 10) for _ in range(3)]
-    assert ([(5, 1, 30)], 1) == (rows.rows, rows.flushed)
-    assert 30 == reservations.take(1, 10)
-    assert ([(5, 1, 30), (5, 1, 60)], 2) == (rows.rows, rows.flushed)
+    assert [reservations.take(1, 10) for _ in range(3)] == [0, 10, 20]
+    assert (rows.rows, rows.flushed) == ([(5, 1, 30)], 1)
+    assert reservations.take(1, 10) == 30
+    assert (rows.rows, rows.flushed) == ([(5, 1, 30), (5, 1, 60)], 2)
 
 
 def test_top_up_announces_ahead_for_partitions_in_use() -> None:
@@ -174,7 +177,7 @@ def test_top_up_announces_ahead_for_partitions_in_use() -> None:
     reservations.take(0, 10)
     reservations.top_up()
 
-    assert [(5, 0, 30)] == rows.rows
+    assert rows.rows == [(5, 0, 30)]
     reservations.take(0, 10)
     reservations.top_up()
-    assert [(5, 0, 30), (5, 0, 50)] == rows.rows
+    assert rows.rows == [(5, 0, 30), (5, 0, 50)]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.shapes import Burst, Constant, Curve, Ramp, Sine, Steps
+from harness.load.shapes import Burst, Constant, Curve, Ramp, Shape, Sine, Steps
 
-SHAPES = {
+SHAPES: dict[str, Shape] = {
     "constant": Constant(),
     "ramp up": Ramp(low=0.0, high=2.0, seconds=10),
     "ramp down": Ramp(low=3.0, high=0.5, seconds=7),
@@ -48,10 +48,10 @@ def test_when_inverts_area(name: str, area: float) -> None:
 
 def test_levels_are_the_documented_ones() -> None:
     """Each shape has the multiplier that its parameters say."""
-    assert [1.0, 1.0, 1.0] == level("constant", 0, 1, 100)
-    assert [0.0, 1.0, 2.0, 2.0] == level("ramp up", 0, 5, 10, 60)
-    assert [1.0, 0.0, 2.0, 1.0, 0.0] == level("steps", 1, 5, 9, 13, 17)
-    assert [1.0, 2.0, 1.0, 0.0, 1.0] == pytest.approx(level("sine", 0, 5, 10, 15, 20))
+    assert level("constant", 0, 1, 100) == [1.0, 1.0, 1.0]
+    assert level("ramp up", 0, 5, 10, 60) == [0.0, 1.0, 2.0, 2.0]
+    assert level("steps", 1, 5, 9, 13, 17) == [1.0, 0.0, 2.0, 1.0, 0.0]
+    assert pytest.approx(level("sine", 0, 5, 10, 15, 20)) == [1.0, 2.0, 1.0, 0.0, 1.0]
 
 
 def test_bursts_come_once_a_window_and_from_the_seed() -> None:
@@ -60,7 +60,7 @@ def test_bursts_come_once_a_window_and_from_the_seed() -> None:
     high = curve("burst").multiplier(ticks) == 5.0
     other = Burst(factor=5.0, seconds=1, every=10, seed=4).curve()
 
-    assert [1.0] * 5 == pytest.approx(list(high.reshape(5, -1).sum(axis=1) * 0.01), abs=0.021)
+    assert pytest.approx(list(high.reshape(5, -1).sum(axis=1) * 0.01), abs=0.021) == [1.0] * 5
     assert not np.array_equal(high, other.multiplier(ticks) == 5.0)
     assert np.array_equal(high, curve("burst").multiplier(ticks) == 5.0)
 
