@@ -165,7 +165,11 @@ def java(_machine: Machine) -> Iterable[Check]:
 
 def enclosure(machine: Machine) -> Iterable[Check]:
     """What a trial enclosure could do, and the switches that may forbid it."""
-    answers = trial.try_enclosure()
+    return explained(machine, trial.try_enclosure())
+
+
+def explained(machine: Machine, answers: Mapping[str, str]) -> Iterable[Check]:
+    """The checks that follow from the trial's *answers*; a refusal is traced to the switch behind it."""
     refused = bool(answers[trial.NAMESPACES])
     switches = tuple(_switch(machine, *switch, refused=refused) for switch in _SWITCHES)
     yield from switches
@@ -241,18 +245,18 @@ def _megabytes(jars: Iterable[Jar]) -> float:
 
 
 def lock(machine: Machine) -> Iterable[Check]:
-    """Whether another run is under way, which would disturb this one's times."""
+    """Whether another run is under way. Not needed here: the lock itself refuses a second run."""
     owner = _lock_owner(machine.cache / "run.lock")
-    fix = "wait until it has ended, or end it with Ctrl-C"
-    yield Check("no other run", not owner, owner or "none is under way", fix)
+    fix = "wait until it has ended, or end it with: harness heal --abort"
+    yield Check("other runs", not owner, owner or "none is under way", fix, needed=False)
 
 
 def leftovers(machine: Machine) -> Iterable[Check]:
     """Processes of a run whose harness is gone. While a run holds the lock they are its own."""
     left = [] if _lock_owner(machine.cache / "run.lock") else marked_processes()
     names = sorted({process.run for process in left})
-    detail = f"{len(left)} processes of {', '.join(names)}" if left else "nothing is left of earlier runs"
-    yield Check("nothing left behind", not left, detail, "harness heal")
+    detail = f"{len(left)} processes of {', '.join(names)}" if left else "nothing of earlier runs"
+    yield Check("left behind", not left, detail, "harness heal")
 
 
 def _lock_owner(path: Path) -> str:

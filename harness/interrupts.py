@@ -1,7 +1,8 @@
 """Ctrl-C once: heal, stop, drain, partial report. Twice: heal and leave.
 
-Healing itself is never interrupted: inside ``shielded()`` a signal is kept and
-delivered at its end.
+Inside ``shielded()`` the first signal is kept and delivered at its end, so that a
+healing in progress is also proven. The second is delivered at once: undoing a fault
+runs out of its reach, only the proof is cut short.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -48,13 +52,26 @@ class Interrupts:
             yield
         finally:
             self._shields -= 1
-            kept, self._kept = self._kept, None
-            if kept is not None and self._shields == 0:
+            if self._shields == 0 and self._kept is not None:
+                kept, self._kept = self._kept, None
                 raise Interrupted(kept)
+
+    @contextlib.contextmanager
+    def shielding_exit_of(self, guard: contextlib.AbstractContextManager[T]) -> Iterator[T]:
+        """*guard*, left inside a shield."""
+        entered = guard.__enter__()
+        try:
+            yield entered
+        except BaseException as error:
+            with self.shielded():
+                guard.__exit__(type(error), error, error.__traceback__)
+            raise
+        with self.shielded():
+            guard.__exit__(None, None, None)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1
-        if self._shields:
+        if self._shields and not self.in_a_hurry:
             self._kept = number
         else:
             raise Interrupted(number)

@@ -49,6 +49,7 @@ _WARM_UP_S = 4.0
 """Fresh JVMs are slow; what they do in this time belongs to no phase that is judged."""
 _FENCE_S = 60.0
 _READY_S = 30.0
+_STALE_NS = NANOS_PER_SECOND
 _RECOVERED_RATE = 0.9
 _RECOVERED_S = 4.0
 _GIVE_UP_FACTOR = 4.0
@@ -156,7 +157,7 @@ class LiveRun:
         """Hold a fault while the block runs and *seconds* last, then heal it."""
         self._enter(Phase.DISTURB)
         self._display.say(f"inject  {fault.name} for {seconds:g} s")
-        with self._injector.inject(fault) as injection:
+        with self._interrupts.shielding_exit_of(self._injector.inject(fault)) as injection:
             self._display.say(f"        {injection.resolution.why}")
             self._display.say(
                 f"        {'proven' if injection.observed else 'NOT PROVEN'}: {injection.proof}"
@@ -182,6 +183,7 @@ class LiveRun:
 
     def acked_in(self, *, seconds: float) -> int:
         """Count acknowledged records for *seconds*."""
+        self._hold_until(MONOTONIC.now() + _STALE_NS)  # what is told now may be older than the fault
         before = self._progress().ok
         self._hold_until(MONOTONIC.now() + int(seconds * NANOS_PER_SECOND))
         return self._progress().ok - before

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checkers.sequences import History
+from harness.checkers.sequences import History, Strange
 from harness.checkers.spans import Spans, union
 from harness.ledger.evidence import Evidence, Reads
 from harness.model import Fence, FencePassed, LoadEnded, LoadPlanned
@@ -53,7 +53,7 @@ def coverage(evidence: Evidence, history: History) -> Coverage:
     return Coverage({p: fence for p, fence in found.items() if p not in gaps}, gaps)
 
 
-def read_offsets(reads: Reads, partition: int) -> Spans:
+def read_offsets(reads: Reads | Strange, partition: int) -> Spans:
     """Every offset of *partition* that came back, whatever was in it."""
     rows = reads.partition == partition
     return union(reads.first_offset[rows], reads.first_offset[rows] + reads.count[rows])

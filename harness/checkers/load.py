@@ -105,7 +105,7 @@ def _doubts(evidence: Evidence, ends: list[LoadEnded], batches: int, failed: int
         "the load did not say that it ended": not ends,
         f"the load did not end cleanly ({unclean.detail if unclean else ''})": unclean is not None,
         "the ledger's tail was cut, so its last attempts count as unknown": evidence.tail_cut,
-        f"{again} records were attempted under an id already used": again > 0,
+        f"{records(again)} attempted under an id already used": again > 0,
         differ: bool(ends) and counted != batches,
         f"Locust counted {lost:,} failures, the ledger {failed:,}": bool(ends) and lost != failed,
     }

@@ -19,7 +19,7 @@ import numpy as np
 from harness.checkers.fences import coverage
 from harness.checkers.guarantees import Count, acked_offset, judged, record_witness, records, sentence
 from harness.checkers.sequences import History, Lanes, Placed
-from harness.checkers.spans import Spans, union
+from harness.checkers.spans import Spans, pieces, union
 from harness.findings import MAX_WITNESSES, Finding, Witness
 from harness.ledger.evidence import Evidence
 
@@ -78,13 +78,10 @@ def _first_copies(history: History) -> Placed:
 def _lowest(copies: Placed) -> Placed:
     """Of every record the copy at the lowest offset; *copies* ascend by diagonal."""
     marks = np.unique(np.concatenate((copies.low, copies.high)))
-    opens = np.searchsorted(marks, copies.low)
-    pieces = np.searchsorted(marks, copies.high) - opens
-    row = np.repeat(np.arange(len(pieces)), pieces)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    # At one position the lowest diagonal is the lowest offset, and rows ascend by it.
-    piece, winner = np.unique(opens[row] + within, return_index=True)
-    return Placed(marks[piece], marks[piece + 1], copies.diagonal[row[winner]])
+    copy, low, high = pieces(copies.low, copies.high, marks)
+    # At one position the lowest diagonal is the lowest offset, and copies ascend by it.
+    start, winner = np.unique(low, return_index=True)
+    return Placed(start, high[winner], copies.diagonal[copy[winner]])
 
 
 def _witnesses(evidence: Evidence, history: History, wrong: Spans, late: Spans) -> Iterator[Witness]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.checkers.fences import coverage
+from harness.checkers.fences import coverage, read_offsets
 from harness.checkers.guarantees import Count, judged, record_witness, records, sentence
 from harness.checkers.sequences import History, Strange
 from harness.checkers.spans import Spans
@@ -27,7 +27,7 @@ _REFUSED = "the attempt ended as refused, yet the record is there"
 def check(evidence: Evidence, history: History) -> Finding:
     """Count the records that came back without having been sent, or after they were refused."""
     refused = history.failed & history.seen
-    strangers = int(history.strange.count.sum())
+    strangers = _distinct(history.strange)
     count = Count(
         compared={"read": history.records_read},
         violations=strangers + refused.count(),
@@ -42,6 +42,12 @@ def check(evidence: Evidence, history: History) -> Finding:
         witnesses=tuple(_witnesses(evidence, history, refused)),
     )
     return judged(NAME, evidence, count)
+
+
+def _distinct(strange: Strange) -> int:
+    """How many offsets hold a stranger; an offset read twice holds one."""
+    partitions = np.unique(strange.partition)
+    return sum(read_offsets(strange, int(partition)).count() for partition in partitions)
 
 
 def _witnesses(evidence: Evidence, history: History, refused: Spans) -> Iterator[Witness]:

@@ -1,6 +1,6 @@
 """How long each fault kept producers waiting, and whether that was longer than it should be.
 
-Per partition first, then the worst of them (definitions: checkers.md §4.2).
+Per partition first, then the worst of them.
 
 * detected: injection to the first attempt that failed or was late, by intended instant.
 * first ack: injection to the *sending* of the first attempt that succeeded once the partition

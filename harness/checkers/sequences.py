@@ -12,8 +12,7 @@ each distinct diagonal has a line of positions of its own.
 
 Invariant: lanes are ordered by (partition, producer) and one position between
 two lanes belongs to nobody, so no span ever crosses from one lane to the next.
-What was read but lies outside every lane was never attempted nor announced: it
-is kept apart in ``strange``.
+What was read but never attempted nor announced is kept apart in ``strange``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.checkers.spans import Spans, covered_twice, union
+from harness.checkers.spans import Spans, covered_twice, pieces, union
 from harness.errors import EvidenceError
 from harness.ledger.evidence import Announced, Attempts, Evidence, Ints, Reads
 from harness.model import Outcome, ReadState
@@ -138,7 +137,8 @@ def history(evidence: Evidence) -> History:
     lane, _ = lanes.find(announced.partition, announced.producer)
     reserved = union(lanes.base[lane], lanes.base[lane] + announced.until_seq)
     attempted = ok | failed | unknown
-    read, strange, records_read = _read(evidence.reads, lanes)
+    known = attempted | reserved
+    read, strange = _read(evidence.reads, lanes, known)
     acks = _acks(attempts, low)
     copies, located = _matched(read, acks, lanes.length)
     return History(
@@ -146,14 +146,14 @@ def history(evidence: Evidence) -> History:
         acked=ok,
         failed=failed - ok - unknown,
         unknown=unknown | (reserved - attempted),
-        known=attempted | reserved,
+        known=known,
         placed=acks,
         located=located,
         copies=copies,
         doubled=covered_twice(copies.low, copies.high),
         seen=union(copies.low, copies.high),
         strange=strange,
-        records_read=records_read,
+        records_read=_size(read) + int(strange.count.sum()),
         rereads=_size(read) - _size(copies),
     )
 
@@ -195,30 +195,46 @@ def _acks(attempts: Attempts, low: Ints) -> Placed:
     return Placed(low[rows], low[rows] + attempts.count[rows], attempts.base_offset[rows] - low[rows])
 
 
-def _read(reads: Reads, lanes: Lanes) -> tuple[Placed, Strange, int]:
-    """The good reads inside the lanes, those outside, and how many records there were in all."""
-    lane, known = lanes.find(reads.partition, reads.producer)
-    good = reads.state == ReadState.GOOD
-    inside = np.flatnonzero(good & known)
-    low = lanes.base[lane[inside]] + reads.first_seq[inside]
-    high = low + reads.count[inside]
-    within = np.clip(lanes.limit[lane[inside]], low, high)
-    placed = Placed(low, within, reads.first_offset[inside] - low)
-    overhang = inside[within < high]
-    strange = _strange(reads, np.flatnonzero(good & ~known), overhang, (within - low)[within < high])
-    return placed, strange, int(reads.count[good].sum())
+def _read(reads: Reads, lanes: Lanes, known: Spans) -> tuple[Placed, Strange]:
+    """The good reads of what was attempted or announced, and those of anything else."""
+    good = np.flatnonzero(reads.state == ReadState.GOOD)
+    lane, found = lanes.find(reads.partition[good], reads.producer[good])
+    inside, base = good[found], lanes.base[lane[found]]
+    limit = lanes.limit[lane[found]]
+    row, low, high = _cut(base + reads.first_seq[inside], reads.count[inside], limit, known)
+    placed = Placed(low, high, (reads.first_offset[inside] - base - reads.first_seq[inside])[row])
+    # A piece beyond the lane's limit may lie on the next lane's positions, but never is its own.
+    ours = Spans(low, high).within(known) & (high <= limit[row])
+    skip = low - (base + reads.first_seq[inside])[row]
+    nobody = good[~found]
+    rows = np.concatenate((nobody, inside[row[~ours]]))
+    skips = np.concatenate((np.zeros(len(nobody), np.int64), skip[~ours]))
+    counts = np.concatenate((reads.count[nobody], (high - low)[~ours]))
+    return placed.chosen(ours), _strange(reads, rows, skips, counts)
 
 
-def _strange(reads: Reads, rows: Ints, overhang: Ints, known: Ints) -> Strange:
-    """Rows without a lane, and the rest of rows whose first *known* records are inside one."""
-    chosen = np.concatenate((rows, overhang))
-    skip = np.concatenate((np.zeros(len(rows), np.int64), known))
+def _cut(low: Ints, count: Ints, limit: Ints, known: Spans) -> tuple[Ints, Ints, Ints]:
+    """Runs cut where they leave or enter what is known, so that each piece is one or the other."""
+    high = low + count
+    whole = Spans(low, high).within(known) & (high <= limit)
+    kept, torn = np.flatnonzero(whole), np.flatnonzero(~whole)
+    marks = np.unique(np.concatenate((known.low, known.high, limit[torn])))
+    row, start, end = pieces(low[torn], high[torn], marks)
+    return (
+        np.concatenate((kept, torn[row])),
+        np.concatenate((low[kept], start)),
+        np.concatenate((high[kept], end)),
+    )
+
+
+def _strange(reads: Reads, rows: Ints, skip: Ints, count: Ints) -> Strange:
+    """*count* records of each row, behind its first *skip*."""
     return Strange(
-        partition=reads.partition[chosen],
-        producer=reads.producer[chosen],
-        first_seq=reads.first_seq[chosen] + skip,
-        count=reads.count[chosen] - skip,
-        first_offset=reads.first_offset[chosen] + skip,
+        partition=reads.partition[rows],
+        producer=reads.producer[rows],
+        first_seq=reads.first_seq[rows] + skip,
+        count=count,
+        first_offset=reads.first_offset[rows] + skip,
     )
 
 

@@ -96,6 +96,24 @@ def covered_twice(low: Ints, high: Ints) -> Spans:
     return _between(marks, depth[:-1] >= 2)
 
 
+def pieces(low: Ints, high: Ints, marks: Ints) -> tuple[Ints, Ints, Ints]:
+    """Each span cut at the *marks* inside it: the span's index, and the pieces' bounds.
+
+    *marks* ascend without repeating; pieces come in the order of their spans.
+    """
+    after = np.searchsorted(marks, low, side="right")
+    count = np.searchsorted(marks, high) - after + 1
+    span = np.repeat(np.arange(len(low)), count)
+    last = np.cumsum(count)
+    place = np.arange(len(span)) - np.repeat(last - count, count)
+    cuts = np.concatenate((marks, marks[:1]))
+    ends = cuts[np.minimum(after[span] + place, len(marks))]
+    ends[last - 1] = high
+    starts = np.concatenate((low[:1], ends[:-1]))
+    starts[last - count] = low
+    return span, starts, ends
+
+
 def _where(first: Spans, second: Spans, state: int) -> Spans:
     if not first:
         return first

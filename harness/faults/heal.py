@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from harness.clock import MONOTONIC
 from harness.faults.journal import open_faults
 from harness.faults.observed import (
     PROC,
@@ -97,7 +98,8 @@ class Run:
 def heal(*, abort: bool = False, only: str = "", folders: Sequence[Path] = (), say: Say) -> int:
     """Undo every fault of every run that is not healthy; with *abort* end the healthy ones first.
 
-    *only* names the one run to look at; empty: all. *folders* hold run directories whose journals are read for faults that were never healed.
+    *only* names the one run to look at; empty: all. *folders* hold run directories, whose journals
+    are read for faults that were never healed.
     Returns 0, or 4 when something could not be undone.
     """
     before = survey(only)
@@ -153,7 +155,7 @@ def _beats(heartbeat: Path) -> bool:
             return True
         deadline = time.monotonic() + 1.5
         while time.monotonic() < deadline:
-            time.sleep(0.1)
+            MONOTONIC.sleep(0.1)
             if heartbeat.stat().st_mtime_ns != seen:
                 return True
     except OSError:
@@ -214,12 +216,9 @@ def _undoings(run: Run, *, abort: bool) -> list[tuple[str, Callable[[], None]]]:
     todo: list[tuple[str, Callable[[], None]]] = []
     if abort and run.harness > 0:
         todo.append((f"end run {run.run} (harness {run.harness})", partial(_end_harness, run)))
-    for process in run.stopped:
-        todo.append((f"resume {_named(process)}", partial(_resume, process)))
-    for network in run.networks:
-        todo.append((f"delete the cuts at {network.where}", partial(_delete, network)))
-    for process in run.orphans:
-        todo.append((f"end {_named(process)}", partial(_kill, process)))
+    todo += [(f"resume {_named(process)}", partial(_resume, process)) for process in run.stopped]
+    todo += [(f"delete the cuts at {one.where}", partial(_delete, one)) for one in run.networks]
+    todo += [(f"end {_named(process)}", partial(_kill, process)) for process in run.orphans]
     return todo
 
 
@@ -242,7 +241,7 @@ def _end_harness(run: Run) -> None:
     os.kill(run.harness, signal.SIGCONT)  # a stopped harness cannot hear
     deadline = time.monotonic() + ABORT_SECONDS
     while time.monotonic() < deadline and (PROC / str(run.harness)).exists():
-        time.sleep(0.05)
+        MONOTONIC.sleep(0.05)
 
 
 def _resume(process: Marked) -> None:

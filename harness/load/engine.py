@@ -24,7 +24,7 @@ from harness.waiting import NotYet, wait_for
 
 _READY_SECONDS = 30.0
 _SENDING_SECONDS = 10.0
-_ABORT_SECONDS = 4.0
+_ABORT_SECONDS = 3.5
 _STOP_SLACK_SECONDS = 4.0
 _TAIL_LINES = 5
 
@@ -256,9 +256,10 @@ def _ended(worker: _Worker, deadline: int) -> str:
     state: WorkerStatus | None = status.read(worker.status)
     if code == 0 and state is not None and state.state == "ended":
         return ""
+    if code < 0:
+        return f"{name} was killed by signal {-code}"
     reason = (state.detail if state is not None else "") or worker.tail()
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return f"{name} {how}" + (f" ({reason})" if reason else "")
+    return f"{name} ended with exit code {code}: {reason or 'its log is empty'}"
 
 
 def _environment() -> dict[str, str]:

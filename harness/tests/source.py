@@ -27,7 +27,7 @@ class Module:
     @property
     def part(self) -> str:
         """The part of the harness it belongs to: ``stack`` of ``harness.stack.java``."""
-        return (self.name.split(".") + [""])[1]
+        return [*self.name.split("."), ""][1]
 
     def imports(self) -> Iterator[str]:
         """The dotted names imported anywhere in the file, except for type checking only."""

@@ -34,7 +34,8 @@ def document() -> RunDocument:
     return RunDocument(
         run_id="r", scenario="s", platform="local", seed=1, verdict=Verdict.UNKNOWN, exit_code=2,
         sentence="…", title="t", expect="held", started_at="w", duration_s=1.0, findings=(), faults=(),
-        recovery=(), unavailability=(), latency={}, load=None, environment={}, command=("harness",), harness_version="0",
+        recovery=(), unavailability=(), latency={}, load=None, environment={}, command=("harness",),
+        harness_version="0",
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from harness.ledger import schema
 from harness.ledger.evidence import Announced, Attempts, Evidence, Reads, Samples
@@ -61,7 +62,7 @@ class Story:
     phases: list[tuple[Phase, float]] = field(default_factory=lambda: [(Phase.STEADY, 0.0)])
     ends_s: float = 60.0
 
-    def attempt(  # noqa: PLR0913 - one argument per column
+    def attempt(
         self,
         outcome: Outcome,
         first: int = 0,
@@ -83,7 +84,9 @@ class Story:
         )
         return self
 
-    def acked(self, first: int, count: int = 1, *, offset: int, producer: int = 1, partition: int = 0) -> Story:
+    def acked(
+        self, first: int, count: int = 1, *, offset: int, producer: int = 1, partition: int = 0
+    ) -> Story:
         """An acknowledged batch."""
         return self.attempt(Outcome.OK, first, count, offset=offset, producer=producer, partition=partition)
 
@@ -137,9 +140,7 @@ class Story:
         for step, t in steps:
             proof = f"probes saw {step}" if step.endswith("proven") else ""
             commands = (f"{kind} {step} broker-{number}",) if step in {"injected", "healed"} else ()
-            entry = base.model_copy(
-                update={"step": step, "t": at(t), "proof": proof, "commands": commands}
-            )
+            entry = base.model_copy(update={"step": step, "t": at(t), "proof": proof, "commands": commands})
             self.journal.append(JournalEntry.model_validate(entry.model_dump()))
         return self
 
@@ -162,7 +163,8 @@ class Story:
         fence: list[Event] = []
         if self.fenced:
             fence = [FencePassed(t=at(self.ends_s - 1), wall=WALL, fences=self._fences())]
-        return [*opening, *sorted([*entered, ended], key=lambda event: event.t), *fence, *closing]
+        middle: list[Event] = [*entered, ended]
+        return [*opening, *sorted(middle, key=lambda event: event.t), *fence, *closing]
 
     def _fences(self) -> tuple[Fence, ...]:
         return tuple(complete_fence(p, self._end_of(p)) for p in range(self.partitions))
@@ -329,7 +331,7 @@ def _columns(rows: list[Row], width: int, words: tuple[int, ...] = ()) -> list[n
     ]
 
 
-def _write_table(folder: Path, name: str, table: object, columns: object) -> None:
+def _write_table(folder: Path, name: str, table: pa.Schema, columns: object) -> None:
     writer = TableWriter(folder, name, table)
     names = table.names
     for row in zip(*(getattr(columns, each).tolist() for each in names), strict=True):

@@ -1,17 +1,177 @@
-"""The whole judgement: from evidence to one document."""
+"""The whole judgement: from evidence to one document, live or stored."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from harness.checkers.compose import judge
-from harness.ledger.evidence import load
+from harness.errors import EvidenceError, ExitCode
+from harness.findings import RunDocument
+from harness.ledger.evidence import Evidence, load
+from harness.model import Aborted, Event, LoadPlanned, RunEnded, RunStarted
 from harness.rundir import RunDirectory
-from harness.tests.checkers.build import passing_evidence, write
+from harness.tests.checkers.build import (
+    WALL,
+    Story,
+    at,
+    passing_evidence,
+    passing_story,
+    without_events,
+    write,
+)
+from harness.verdict import Verdict
 
 
-def test_a_sound_run_passes():
-    """A run in which nothing broke is PASS with exit code 0."""
-    document = judge(passing_evidence(), harness_version="1")
-    print(document.model_dump_json(indent=1))
-    assert document.exit_code == 0
+def judged(evidence: Evidence) -> RunDocument:
+    """The document of *evidence*."""
+    return judge(evidence, harness_version="test")
+
+
+def with_event(evidence: Evidence, event: Event) -> Evidence:
+    """*evidence* in which *event* happened last, before the end."""
+    return replace(evidence, events=(*evidence.events[:-1], event, *evidence.events[-1:]))
+
+
+def test_a_sound_run_passes() -> None:
+    """A run in which nothing broke is PASS with exit code 0 and says what it proved."""
+    document = judged(passing_evidence())
+
+    assert (Verdict.PASS, ExitCode.PASS) == (document.verdict, document.exit_code)
+    assert (
+        "All 15,200 acknowledged records came back exactly once and in order through kill the leader of "
+        "orders/0; slowest return to service 8.7 s, expected ≤ 11.0 s."
+    ) == document.sentence
+    assert 45.0 == document.duration_s
+    assert (15.0, 25.0) == document.phases["disturb"]
+
+
+def test_judging_a_stored_run_gives_the_same_document(tmp_path: Path) -> None:
+    """The document is a function of the run directory alone."""
+    directory = RunDirectory.create(tmp_path, "by-hand")
+    write(passing_evidence(), directory)
+
+    assert judged(passing_evidence()) == judged(load(directory))
+
+
+def test_a_lost_record_is_a_broken_guarantee() -> None:
+    """One lost record ends in exit code 1 and is the sentence."""
+    story = passing_story()
+    story.reads.pop(10)
+    document = judged(story.evidence())
+
+    assert (Verdict.FAIL, ExitCode.GUARANTEE_BROKEN) == (document.verdict, document.exit_code)
+    assert (
+        "10 of 15,200 acknowledged records lost (faults: kill the leader of orders/0)." == document.sentence
+    )
+
+
+def test_a_missed_budget_has_its_own_exit_code() -> None:
+    """Guarantees held and a recovery too slow is exit code 3."""
+    story = passing_story()
+    story.budgets = story.budgets.model_copy(update={"recovery_s": 5.0})
+    document = judged(story.evidence())
+
+    assert (Verdict.FAIL, ExitCode.BUDGET_MISSED) == (document.verdict, document.exit_code)
+    assert document.sentence.startswith("Every guarantee held, but a budget was missed: Too slow: ")
+
+
+def test_a_fault_without_proof_of_healing_is_unsafe() -> None:
+    """A fault that may still be in force outranks everything."""
+    evidence = passing_evidence()
+    journal = tuple(entry for entry in evidence.journal if entry.step != "healing-proven")
+    document = judged(replace(evidence, journal=journal))
+
+    assert (Verdict.UNSAFE, ExitCode.FAULT_LEFT_BEHIND) == (document.verdict, document.exit_code)
+    assert document.sentence.startswith("A fault may be left behind: ")
+
+
+def test_a_withdrawn_proof_of_healing_counts_as_none() -> None:
+    """The last word of the journal about the healing is the one that holds."""
+    evidence = passing_evidence()
+    doubt = evidence.journal[-1].model_copy(update={"step": "healing-unproven", "t": at(30)})
+    document = judged(replace(evidence, journal=(*evidence.journal, doubt)))
+
+    assert Verdict.UNSAFE is document.verdict
+
+
+def test_a_disturbed_run_without_a_journal_is_unknown() -> None:
+    """A run that entered its disturbed phase must name its faults."""
+    document = judged(replace(passing_evidence(), journal=()))
+
+    assert (Verdict.UNKNOWN, ExitCode.UNKNOWN) == (document.verdict, document.exit_code)
+
+
+def test_a_user_who_aborts_gets_130() -> None:
+    """An abort by the user is exit code 130 and proves nothing."""
+    aborted = Aborted(t=at(44), wall=WALL, reason="Ctrl-C", by_user=True)
+    document = judged(with_event(passing_evidence(), aborted))
+
+    assert (Verdict.UNKNOWN, ExitCode.ABORTED) == (document.verdict, document.exit_code)
+    assert "Nothing was proven: the run was ended early (Ctrl-C)." == document.sentence
+
+
+def test_an_abort_by_the_harness_is_unknown() -> None:
+    """A vacuity guard that did not hold ends in exit code 2 with its reason."""
+    aborted = Aborted(t=at(44), wall=WALL, reason="the cut was not observed", by_user=False)
+    document = judged(with_event(passing_evidence(), aborted))
+
+    assert ExitCode.UNKNOWN == document.exit_code
+    assert "Not proven: The run was aborted: the cut was not observed." == document.sentence
+
+
+def test_a_run_without_an_end_is_unknown() -> None:
+    """A harness that died leaves no end, and no PASS."""
+    document = judged(without_events(passing_evidence(), RunEnded))
+
+    assert ExitCode.UNKNOWN == document.exit_code
+
+
+def test_the_unproven_is_said_before_the_slow() -> None:
+    """With a budget missed and something unproven, the sentence names what decides the exit code."""
+    story = passing_story()
+    story.budgets = story.budgets.model_copy(update={"recovery_s": 5.0})
+    document = judged(without_events(story.evidence(), RunEnded))
+
+    assert ExitCode.UNKNOWN == document.exit_code
+    assert "Not proven: The harness died: the run has no end." == document.sentence
+
+
+def test_a_run_without_records_is_unknown() -> None:
+    """Zero records prove nothing, whatever else went well."""
+    document = judged(Story().evidence())
+
+    assert ExitCode.UNKNOWN == document.exit_code
+    assert "Not proven: no record was acknowledged." == document.sentence
+
+
+def test_a_run_without_a_load_is_unknown() -> None:
+    """A run that planned no load has compared nothing."""
+    assert ExitCode.UNKNOWN == judged(without_events(Story(asked=()).evidence(), LoadPlanned)).exit_code
+
+
+def test_a_checker_that_raises_is_unknown_and_hides_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A ledger that cannot be right makes the records UNKNOWN while the times are still judged."""
+    evidence = passing_evidence()
+    broken = np.where(np.arange(evidence.attempts.rows) == 7, -1, evidence.attempts.first_seq)
+    document = judged(replace(evidence, attempts=replace(evidence.attempts, first_seq=broken)))
+    found = {finding.checker: finding for finding in document.findings}
+
+    assert Verdict.UNKNOWN is found["ledger_readable"].verdict
+    assert "attempts.first_seq is -1" in found["ledger_readable"].summary
+    assert Verdict.PASS is found["recovery"].verdict
+    assert "checker failed" in caplog.text
+
+
+def test_a_run_that_never_began_cannot_be_judged() -> None:
+    """Without its first event there is nothing to write a document about."""
+    with pytest.raises(EvidenceError, match="no beginning"):
+        judged(without_events(passing_evidence(), RunStarted))
+
+
+def test_every_pass_compared_something() -> None:
+    """No finding of a passing run is PASS over zero evidence."""
+    assert [] == [f.checker for f in judged(passing_evidence()).findings if not any(f.compared.values())]

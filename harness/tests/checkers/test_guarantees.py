@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from harness.checkers import duplicates, integrity, loss, order, phantoms
-from harness.checkers.sequences import attempted_twice, history
+from harness.checkers.sequences import History, attempted_twice, history
 from harness.errors import EvidenceError
 from harness.findings import Finding
 from harness.ledger.evidence import Evidence
 from harness.model import Fence, FencePassed, LoadEnded, ReadState
-from harness.tests.checkers.build import Story, at, without_events
+from harness.tests.checkers.build import ALL, Story, at, without_events
 from harness.verdict import Verdict
 
-CHECKERS = {each.NAME: each.check for each in (loss, duplicates, order, phantoms, integrity)}
+CHECKERS: dict[str, Callable[[Evidence, History], Finding]] = {
+    each.NAME: each.check for each in (loss, duplicates, order, phantoms, integrity)
+}
 
 
 def judge(evidence: Evidence, name: str) -> Finding:
@@ -29,9 +32,9 @@ def verdicts(evidence: Evidence) -> dict[str, str]:
     return {name: verdict.value for name, verdict in said.items() if verdict is not Verdict.PASS}
 
 
-def ten_records(**more: object) -> Story:
+def ten_records(*, asked: tuple[str, ...] = ALL, allowed: int = 0) -> Story:
     """Ten acknowledged records that all came back."""
-    return Story(**more).acked(0, 10, offset=0).read(0, 10, offset=0).reserve(10)
+    return Story(asked=asked, allowed=allowed).acked(0, 10, offset=0).read(0, 10, offset=0).reserve(10)
 
 
 def test_what_came_back_as_acknowledged_passes_everything() -> None:
@@ -68,10 +71,10 @@ def test_a_lost_record_whose_place_was_taken_says_so() -> None:
     assert ["acknowledged at offset 0, which holds another record"] == [w.detail for w in found.witnesses]
 
 
-@pytest.mark.parametrize("seen", [True, False])
-def test_an_undecided_record_may_or_may_not_exist(seen: bool) -> None:
+@pytest.mark.parametrize("read", [5, 6])
+def test_an_undecided_record_may_or_may_not_exist(read: int) -> None:
     """An attempt that timed out breaks nothing whether or not its record came back."""
-    story = Story().acked(0, 5, offset=0).undecided(5).read(0, 6 if seen else 5, offset=0)
+    story = Story().acked(0, 5, offset=0).undecided(5).read(0, read, offset=0)
 
     assert {} == verdicts(story.evidence())
 
@@ -108,6 +111,13 @@ def test_a_refused_record_that_came_back_is_a_phantom() -> None:
 
     assert (Verdict.FAIL, 1) == (found.verdict, found.violations)
     assert "the attempt ended as refused, yet the record is there" == found.witnesses[0].detail
+
+
+def test_a_record_refused_once_and_accepted_once_may_be_there() -> None:
+    """Only a record whose every attempt was refused must not exist."""
+    story = Story().failed(0, 3).acked(0, 3, offset=0).read(0, 3, offset=0)
+
+    assert {} == verdicts(story.evidence())
 
 
 def test_a_refused_record_that_did_not_come_back_is_nothing() -> None:
@@ -151,6 +161,14 @@ def test_order_binds_one_producer_and_one_partition_only() -> None:
     story.read(0, 1, offset=0, producer=2).read(0, 1, offset=1).read(0, 1, offset=0, partition=1)
 
     assert {} == verdicts(story.evidence())
+
+
+def test_the_lanes_of_two_producers_never_run_into_each_other() -> None:
+    """A producer's disorder is seen although its run continues another one's in the log."""
+    story = Story().acked(0, 5, offset=-1).acked(0, 6, offset=-1, producer=2)
+    story.read(5, 1, offset=3, producer=2).read(0, 5, offset=5).read(0, 5, offset=10, producer=2)
+
+    assert 5 == judge(story.evidence(), "order_per_key").violations
 
 
 def test_order_looks_at_first_copies() -> None:
@@ -218,7 +236,8 @@ def test_one_unfenced_partition_leaves_the_loss_in_another_a_loss() -> None:
     story = Story(partitions=2).acked(0, 2, offset=0).read(0, 1, offset=0)
     evidence = story.evidence()
     partly = [
-        e.model_copy(update={"fences": e.fences[:1]}) if isinstance(e, FencePassed) else e for e in evidence.events
+        e.model_copy(update={"fences": e.fences[:1]}) if isinstance(e, FencePassed) else e
+        for e in evidence.events
     ]
 
     assert "FAIL" == verdicts(replace(evidence, events=tuple(partly)))["no_loss"]
@@ -232,7 +251,8 @@ def test_records_below_the_start_of_the_log_are_unseen_not_lost() -> None:
         partition=0, first_offset=4, end_offset=10, committed_end_offset=10, sentinel_offset=10, position=11
     )
     events = [
-        e.model_copy(update={"fences": (deleted,)}) if isinstance(e, FencePassed) else e for e in evidence.events
+        e.model_copy(update={"fences": (deleted,)}) if isinstance(e, FencePassed) else e
+        for e in evidence.events
     ]
     found = judge(replace(evidence, events=tuple(events)), "no_loss")
 

@@ -53,6 +53,10 @@ def test_a_broken_guarantee_names_its_records(mutation: Mutation, passing: Evide
 def test_legal_noise_alarms_nobody(name: str, change: Change, draw: int, passing: Evidence) -> None:
     """What a sound pipeline may do leaves every guarantee held."""
     noisy = findings(change(passing, seeds.stream(draw, name)))
-    alarmed = {f.checker: f.summary for f in noisy.values() if f.kind is Kind.GUARANTEE and f.verdict is not Verdict.PASS}
+    alarmed = {
+        f.checker: f.summary
+        for f in noisy.values()
+        if f.kind is Kind.GUARANTEE and f.verdict is not Verdict.PASS
+    }
 
     assert {} == alarmed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checkers.spans import Spans, covered_twice, union
@@ -19,7 +19,9 @@ def columns(ranges: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 
 def members(spans: Spans) -> set[int]:
     """Every integer of a set of spans."""
-    return {n for low, high in zip(spans.low.tolist(), spans.high.tolist(), strict=True) for n in range(low, high)}
+    return {
+        n for low, high in zip(spans.low.tolist(), spans.high.tolist(), strict=True) for n in range(low, high)
+    }
 
 
 def naive(ranges: list[tuple[int, int]]) -> set[int]:
@@ -27,6 +29,7 @@ def naive(ranges: list[tuple[int, int]]) -> set[int]:
     return {start + k for start, length in ranges for k in range(length)}
 
 
+@settings(deadline=None)
 @given(RANGES, RANGES)
 def test_set_operations_agree_with_sets(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> None:
     """Union, intersection and difference hold exactly the members that sets would."""
@@ -37,6 +40,7 @@ def test_set_operations_agree_with_sets(first: list[tuple[int, int]], second: li
     assert naive(first) - naive(second) == members(one - two)
 
 
+@settings(deadline=None)
 @given(RANGES)
 def test_spans_are_disjoint_and_do_not_touch(ranges: list[tuple[int, int]]) -> None:
     """However the ranges overlap, equal sets have equal spans."""
@@ -47,6 +51,7 @@ def test_spans_are_disjoint_and_do_not_touch(ranges: list[tuple[int, int]]) -> N
     assert sorted(naive(ranges))[:5] == spans.first(5)
 
 
+@settings(deadline=None)
 @given(RANGES)
 def test_covered_twice_is_what_two_ranges_hold(ranges: list[tuple[int, int]]) -> None:
     """An integer is covered twice when two of the ranges hold it."""
@@ -56,6 +61,7 @@ def test_covered_twice_is_what_two_ranges_hold(ranges: list[tuple[int, int]]) ->
     assert expected == members(covered_twice(*columns(kept)))
 
 
+@settings(deadline=None)
 @given(RANGES, RANGES)
 def test_within_and_met_by_tell_containment_and_contact(
     first: list[tuple[int, int]], second: list[tuple[int, int]]

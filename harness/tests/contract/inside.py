@@ -1,4 +1,4 @@
-"""Runs a story inside an enclosure of its own: ``python -m harness.tests.contract.inside STORY FOLDER [JSON]``.
+"""Runs a story in an enclosure of its own: ``python -m harness.tests.contract.inside STORY FOLDER JSON``.
 
 A story is a function of ``harness.tests.contract.stories`` that gets an ``Arena``
 and what the test passed on, and returns what it saw; the test reads that from
@@ -21,7 +21,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 def start(story: str, folder: Path, given: object = None) -> subprocess.Popen[str]:
     """Start *story*; its folder's name is its run id."""
     argv = [sys.executable, "-P", "-m", __name__, story, str(folder), json.dumps(given)]
-    environment = dict(os.environ) | {"PYTHONPATH": str(_ROOT)}
+    environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join([str(_ROOT), *sys.path[1:]])}
     pipe = subprocess.PIPE
     return subprocess.Popen(argv, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shlex
 import signal
 import socket
@@ -25,7 +24,7 @@ from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
 from harness.faults.watchdog import Watch
 from harness.stack.netns import _inside
-from harness.stack.seams import Node
+from harness.stack.seams import Node, Process
 from harness.tests.contract.arena import PORT, Arena
 
 Seen = dict[str, object]
@@ -204,13 +203,16 @@ def ways_out(folder: Path, _: object) -> Seen:
     arena = Arena(folder.name, folder)
     left: Seen = {}
     for error in (RuntimeError, KeyboardInterrupt):
-        with injector_for(arena, folder) as injector, contextlib.suppress(error):
-            with injector.inject(isolate(broker(1)), seconds=60):
-                held = blocks_in_force(arena)
-                raise error
+        with (
+            injector_for(arena, folder) as injector,
+            contextlib.suppress(error),
+            injector.inject(isolate(broker(1)), seconds=60),
+        ):
+            held = blocks_in_force(arena)
+            raise error
         left[error.__name__] = [held > 0, blocks_in_force(arena)]
     with injector_for(arena, folder) as injector:
-        injector.inject(isolate(broker(1))).__enter__()  # noqa: PLC2801 - a guard that is never left
+        injector.inject(isolate(broker(1))).__enter__()  # a guard that is never left
         held = blocks_in_force(arena)
     return left | {"closed": [held > 0, blocks_in_force(arena)]}
 
@@ -292,17 +294,21 @@ class PointedJournal(Journal):
         self._point += 1
         if self._point != self._stop_at:
             return
-        disturbed = blocks_in_force(self._arena) + sum(
-            process.is_stopped() or not process.is_alive()
-            for process in (service.process for service in self._arena.services.values())
-        )
+        services = self._arena.services.values()
+        disturbed = [service.process for service in services if not _undisturbed(service.process)]
+        cut = blocks_in_force(self._arena) > 0
+        planned = sum(line["step"] == "planned" for line in read_lines(self._folder / "journal.jsonl"))
         namespaces = [entry.stat().st_ino for entry in Path("/run/netns").iterdir()]
         namespaces += [Path(f"/proc/self/ns/{kind}").stat().st_ino for kind in ("net", "pid", "mnt")]
-        at = {"point": name, "disturbed": disturbed, "namespaces": namespaces}
+        at = {"point": name, "disturbed": len(disturbed) + cut, "planned": planned, "namespaces": namespaces}
         part = self._folder / "at.part"
         part.write_text(json.dumps(at))
         part.rename(self._folder / "at.json")
         threading.Event().wait()
+
+
+def _undisturbed(process: Process) -> bool:
+    return process.is_alive() and not process.is_stopped()
 
 
 def sweep(folder: Path, stop_at: object) -> Seen:
@@ -320,15 +326,15 @@ def sweep(folder: Path, stop_at: object) -> Seen:
 
 def stopped_harness(folder: Path, _: object) -> Seen:
     """Hold a cut and a pause until the test lets go; a prober beside looks on."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     arena = Arena(folder.name, folder)
     with Watch(folder, folder.name), injector_for(arena, folder) as injector:
         cut, paused = injector.inject(isolate(broker(1))), injector.inject(pause(broker(2)))
         with cut, paused:
-            prober = Path(f"/proc/{os.getpid()}/ns/pid").stat().st_ino
             pid = arena.services["broker-2"].process.pid
             argv = [sys.executable, "-P", "-m", "harness.tests.contract.prober", str(folder), str(pid)]
             looking = subprocess.Popen(argv)
-            (folder / "ready.json").write_text(json.dumps({"namespace": prober}))
+            (folder / "ready").touch()
             while not (folder / "go-on").exists():
                 MONOTONIC.sleep(0.05)
     looking.send_signal(signal.SIGKILL)

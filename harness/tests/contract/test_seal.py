@@ -15,9 +15,9 @@ from typing import cast
 import pytest
 
 from harness.clock import MONOTONIC
-from harness.faults.observed import marked_processes, namespace, pids
+from harness.faults.observed import marked_processes, namespace, pids, start_ticks, stat_fields
 from harness.faults.selectors import broker, clients, leader_of, together
-from harness.faults.spec import FaultSpec, isolate, kill, partition, pause, split, terminate
+from harness.faults.spec import isolate, kill, partition, pause, split, terminate
 from harness.tests.contract import inside
 
 pytestmark = pytest.mark.contract
@@ -117,7 +117,7 @@ def test_a_lease_holds_while_renewed_and_ends_with_the_renewer(tmp_path: Path) -
 
 
 def test_overlapping_cuts_end_one_by_one_and_healing_again_is_harmless(tmp_path: Path) -> None:
-    """What two cuts have in common stays cut until both are healed; healing twice or nothing changes nothing."""
+    """What two cuts share stays cut until both are healed; healing twice, or nothing, changes nothing."""
     seen = inside.tell("overlap", tmp_path)
 
     pair = {"broker-1→broker-2", "broker-2→broker-1"}
@@ -156,6 +156,7 @@ def test_a_process_fault_hits_its_process_and_is_undone(name: str, tmp_path: Pat
     assert (same_process, wiped) == (seen["same_process"], seen["wiped"])
 
 
+KINDS = ("net", "pid", "mnt")
 SWEEP_POINTS = 32
 """Before and after each of five lines of three faults, and inside each block."""
 
@@ -166,20 +167,18 @@ def test_a_killed_harness_leaves_nothing(point: int, tmp_path: Path) -> None:
     run = tmp_path.name
     keeper = inside.start("sweep", tmp_path, point)
     try:
-        _wait(lambda: (tmp_path / "at.json").exists(), 20)
+        _wait((tmp_path / "at.json").exists, 20)
         at = json.loads((tmp_path / "at.json").read_text())
-        planned = (tmp_path / "journal.jsonl").read_bytes().count(b'"step": "planned"')
         harness = _harness(keeper)
         # Half of the points kill the harness itself, half the process that a person started.
         os.kill(harness if point % 2 else keeper.pid, signal.SIGKILL)
 
-        _wait(lambda: not marked_processes(run), 6)
-        assert set() == _namespaces() & set(at["namespaces"])
+        born_by = _ticks_now()
+        _wait_until_empty(lambda: _left_of(run, set(at["namespaces"]), born_by), 6)
     finally:
         keeper.kill()
         keeper.wait()
-    assert at["disturbed"] == 0 or planned > 0, at
-    assert at["disturbed"] == 0 or "before planned" not in at["point"] or "broker(2)" in at["point"]
+    assert at["disturbed"] <= at["planned"], at
 
 
 def test_the_sweep_covers_every_point(tmp_path: Path) -> None:
@@ -194,7 +193,7 @@ def test_a_stopped_harness_heals_within_a_lease(tmp_path: Path) -> None:
     """SIGSTOP on the harness ends its cut and its pause in 3 to 6 s, and it knows when it comes back."""
     keeper = inside.start("stopped_harness", tmp_path)
     try:
-        _wait((tmp_path / "ready.json").exists, 20)
+        _wait((tmp_path / "ready").exists, 20)
         _wait(lambda: len(_looks(tmp_path)) > 3, 5)
         harness = _harness(keeper)
         os.kill(harness, signal.SIGSTOP)
@@ -220,7 +219,7 @@ def test_heal_undoes_from_outside_what_a_hung_harness_left(tmp_path: Path) -> No
     run = tmp_path.name
     keeper = inside.start("stopped_harness", tmp_path)
     try:
-        _wait((tmp_path / "ready.json").exists, 20)
+        _wait((tmp_path / "ready").exists, 20)
         alive = _heal(run)
         harness = _harness(keeper)
         for process in marked_processes(run):
@@ -267,8 +266,31 @@ def _looks(folder: Path) -> list[tuple[bool, str]]:
     return [(look["connects"], look["state"]) for look in whole]
 
 
-def _namespaces() -> set[int]:
-    return {namespace(pid, kind) for pid in pids() for kind in ("net", "pid", "mnt")}
+def _left_of(run: str, namespaces: set[int], born_by: int) -> list[str]:
+    """Every process that carries the run's mark or lives in one of its namespaces."""
+    marked = {process.pid for process in marked_processes(run)}
+    inside_them = {pid for pid in pids() if {namespace(pid, kind) for kind in KINDS} & namespaces}
+    # The kernel gives a dead namespace's number to the next one: who was born later is a stranger.
+    inside_them = {pid for pid in inside_them if start_ticks(pid) <= born_by}
+    return [f"{pid} {stat_fields(pid)[:1]} {_command(pid)}" for pid in sorted(marked | inside_them)]
+
+
+def _ticks_now() -> int:
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:120]
+    except OSError:
+        return "gone"
+
+
+def _wait_until_empty(look: Callable[[], list[str]], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while left := look():
+        assert time.monotonic() < deadline, f"left after {seconds:g} s: {left}"
+        MONOTONIC.sleep(0.02)
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> None:

@@ -73,6 +73,15 @@ def test_everything_is_read_through_the_fence(bootstrap: str, topic: str, tmp_pa
     assert all(fence.complete for fence in fences)
 
 
+def test_an_empty_topic_is_read_through_its_sentinels(bootstrap: str, topic: str, tmp_path: Path) -> None:
+    """Nothing in the topic is not nothing to read: each sentinel must have been seen."""
+    Producer({"bootstrap.servers": bootstrap}).list_topics(topic, timeout=5)  # the mock makes it when asked
+    fences, rows = read(bootstrap, Frames("run-1", topic, 100), tmp_path)
+
+    assert rows == []
+    assert [(fence.sentinel_offset, fence.position) for fence in fences] == [(0, 1)] * PARTITIONS
+
+
 def test_odd_records_are_rows_of_their_own(bootstrap: str, topic: str, tmp_path: Path) -> None:
     """A corrupt, a foreign, a misrouted record and a tombstone each become a row with its offset."""
     frames = Frames("run-1", topic, 100)

@@ -186,7 +186,9 @@ def test_the_locks_that_come_with_the_harness_are_whole(version: str) -> None:
 
 def test_an_unknown_version_is_answered_with_the_nearest() -> None:
     """A version without a lock names the one that was meant, as a setting."""
-    with pytest.raises(BadInput, match=r"there is no kafka\.version '3\.5\.2'. Fix: did you mean '3\.5\.1'?"):
+    with pytest.raises(
+        BadInput, match=r"there is no kafka\.version '3\.5\.2'\. Fix: did you mean '3\.5\.1'\?"
+    ):
         read_lock(LOCKS, "kafka", "3.5.2")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -75,19 +75,19 @@ def test_the_request_is_describe_quorum_for_the_metadata_topic() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("sent", "said"),
     [
-        (lambda: framed(answer(error=41)), "Kafka error code 41"),
-        (lambda: framed(answer(partition_error=6)), "Kafka error code 6"),
-        (lambda: framed(answer(leader=-1)), "has no leader"),
-        (lambda: framed(answer()[:20]), "did not describe its quorum"),
-        (lambda: framed(answer())[:30], "the connection was closed"),
-        (lambda: b"", "the connection was closed"),
+        pytest.param(framed(answer(error=41)), "Kafka error code 41", id="an error"),
+        pytest.param(framed(answer(partition_error=6)), "Kafka error code 6", id="a partition's error"),
+        pytest.param(framed(answer(leader=-1)), "has no leader", id="no leader"),
+        pytest.param(framed(answer()[:20]), "did not describe its quorum", id="too short inside"),
+        pytest.param(framed(answer())[:30], "the connection was closed", id="cut"),
+        pytest.param(b"", "the connection was closed", id="nothing"),
     ],
 )
-def test_a_bad_answer_is_an_error(make: Callable[[], bytes], said: str) -> None:
+def test_a_bad_answer_is_an_error(sent: bytes, said: str) -> None:
     """An error code, no leader, a short or an ended answer is told, never taken for a leader."""
-    with broker(make()) as (address, port, _), pytest.raises(StackError, match=said):
+    with broker(sent) as (address, port, _), pytest.raises(StackError, match=said):
         quorum_leader(address, port, seconds=2)
 
 

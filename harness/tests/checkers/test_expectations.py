@@ -1,0 +1,83 @@
+"""Expected recovery times follow the configuration, and what was measured on real brokers fits them."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.checkers.expectations import Impact, expected
+
+SEED = {
+    "broker.session.timeout.ms": "9000",
+    "broker.heartbeat.interval.ms": "2000",
+    "topic.min.insync.replicas": "2",
+}
+
+
+def seconds(
+    kind: str, held_s: float = 15.0, effective: dict[str, str] | None = None, **more: object
+) -> float:
+    """The expectation for a fault on one of three brokers that leads partitions."""
+    facts = {"scope": "everyone", "leads": True, "controls": False, "down": 1, "replication": 3} | more
+    found = expected(Impact(kind=kind, held_s=held_s, **facts), SEED if effective is None else effective)  # type: ignore[arg-type]
+    assert found is not None
+    return found.seconds
+
+
+@pytest.mark.parametrize("measured", [7.4, 8.7])
+def test_a_killed_broker_is_fenced_within_the_expectation(measured: float) -> None:
+    """SIGKILL of one broker stalled all partitions for 7.4 to 8.7 s on real brokers."""
+    assert measured <= seconds("kill", scope="") == 11.0
+
+
+def test_an_isolated_broker_stalls_its_own_partitions_until_the_cut_heals() -> None:
+    """A cut of 15 s stalled the broker's own partitions for 17.2 s and those led elsewhere for 8.9 s."""
+    assert 17.2 <= seconds("partition", 15.0) == 18.0
+    assert 8.9 <= seconds("partition", 15.0, leads=False) == 11.0
+
+
+def test_an_isolated_broker_stalls_no_longer_than_the_clients_request() -> None:
+    """In a long cut the client gives its request up and finds the new leader."""
+    assert 33.0 == seconds("partition", 300.0)
+    assert 11.0 == seconds("partition", 300.0, SEED | {"client.request.timeout.ms": "5000"})
+
+
+def test_a_killed_controller_is_replaced_first() -> None:
+    """The election's timeouts come before a fresh session."""
+    assert 15.0 == seconds("kill", scope="", controls=True)
+
+
+def test_a_clean_stop_hands_over_at_once() -> None:
+    """A terminated broker costs a heartbeat and a back-off."""
+    assert 3.0 == seconds("terminate", scope="")
+
+
+@pytest.mark.parametrize("scope", ["followers", "clients"])
+def test_a_leader_that_keeps_its_session_stalls_until_the_cut_heals(scope: str) -> None:
+    """Cut off from followers or clients alone nothing fails over."""
+    assert 40.0 < seconds("partition", 40.0, scope=scope) <= 53.0
+
+
+def test_too_few_replicas_stall_until_the_healing() -> None:
+    """Two of three brokers down leave less than min.insync.replicas; one replica is lost with its broker."""
+    assert 43.0 == seconds("kill", 40.0, scope="", down=2)
+    assert 43.0 == seconds("kill", 40.0, scope="", replication=1)
+
+
+def test_the_expectation_follows_the_configuration() -> None:
+    """Halving the session timeout moves the expectation by as much."""
+    assert 6.5 == seconds("kill", scope="", effective=SEED | {"broker.session.timeout.ms": "4500"})
+
+
+def test_the_expectation_names_its_settings() -> None:
+    """The reason can be checked by hand."""
+    found = expected(Impact("kill", "", leads=True, controls=False, held_s=9.0, down=1, replication=3), SEED)
+
+    assert found is not None
+    assert "broker.session.timeout.ms 9 s + broker.heartbeat.interval.ms 2 s" == found.why
+
+
+def test_an_unknown_kind_has_no_expectation() -> None:
+    """What a fault of an unknown kind should cost is not guessed."""
+    impact = Impact("meteor", "", leads=True, controls=False, held_s=9.0, down=1, replication=3)
+
+    assert expected(impact, SEED) is None

@@ -1,0 +1,112 @@
+"""The command line: what it answers, what it refuses, and that refusing starts nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import bundle
+from harness.scenario import discover
+
+SCENARIOS = sorted(discover(bundle.scenarios()))
+GOLDEN = bundle.fixtures() / "golden" / "leader-killed"
+
+
+def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does, with a time limit."""
+    argv = [sys.executable, "-m", "harness", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "quickstrat"), "there is no scenario 'quickstrat'. Fix: did you mean 'quickstart'?"),
+        (("run", "quickstart", "--set", "kafka.vresion=3.9.1"), "did you mean 'kafka.version'?"),
+        (("run", "quickstart", "--set", "kafka.version=3.5.2"), "did you mean '3.5.1'?"),
+        (("run", "quickstart", "--set", "kafka.heap_mb=12"), "kafka.heap_mb"),
+        (("run", "quickstart", "--set", "no-sign"), "--set 'no-sign' is not KEY=VALUE"),
+        (("run", "quickstart", "--platform", "locla"), "did you mean 'local'?"),
+        (("run",), "Missing argument 'SCENARIO'"),
+        (("rnu",), "No such command 'rnu'"),
+        (("verify", "nowhere"), "nowhere is not a run directory"),
+        (("report", "nowhere"), "nowhere is not a run directory"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    """Bad input ends in a sentence with the fix, no traceback, and an empty folder."""
+    done = harness(*arguments, cwd=tmp_path)
+
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.returncode in {2, 254}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run", "quickstrat"), ("run", "quickstart", "--set", "x=1"), ("rnu",)]
+)
+def test_bad_input_has_its_own_exit_code(arguments: tuple[str, ...]) -> None:
+    """What the user typed wrong is never mistaken for a verdict."""
+    assert harness(*arguments).returncode == 254
+
+
+def test_a_full_or_read_only_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """An --out that is a file cannot hold a run; the sentence names it."""
+    blocked = tmp_path / "taken"
+    blocked.write_text("")
+
+    done = harness("run", "quickstart", "--out", str(blocked))
+
+    assert done.returncode == 254
+    assert str(blocked) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_can_be_rehearsed(name: str, tmp_path: Path) -> None:
+    """A rehearsal resolves every target of a scenario, and leaves nothing."""
+    done = harness("run", name, "--rehearse", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "inject" in done.stdout
+    assert "verify" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_list_names_every_scenario_with_its_sentence() -> None:
+    """`harness list --json` is what a machine needs to choose a scenario and a version."""
+    told = json.loads(harness("list", "--json").stdout)
+
+    assert sorted(told["scenarios"]) == SCENARIOS
+    assert all(one["title"].endswith(".") for one in told["scenarios"].values())
+    assert {"3.5.1", "3.9.1"} <= set(told["kafka"])
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """`harness --help` answers without numpy, pydantic, Locust or Kafka, so it answers at once."""
+    heavy = (
+        "numpy",
+        "pyarrow",
+        "pydantic",
+        "locust",
+        "confluent_kafka",
+        "pandas",
+        "kubernetes",
+        "rich",
+        "pytest",
+    )
+    code = (
+        "import sys\nfrom harness.cli import main\nsys.argv = ['harness', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"sys.stderr.write(' '.join(set(sys.modules) & set({heavy!r})))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stderr == ""
+    assert "verify" in done.stdout

@@ -1,0 +1,60 @@
+"""How a verdict becomes a test result: only what a scenario expects passes."""
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from harness.findings import Finding, RunDocument, Witness
+from harness.pytest_plugin import unmet
+from harness.scenario import Expect, Scenario, no_loss
+from harness.tests.report.build import document
+from harness.verdict import Kind, Verdict
+
+
+def a_scenario(expect: Expect) -> Scenario:
+    """A scenario that asks for no loss."""
+    return Scenario(
+        name="one",
+        title="One.",
+        path=Path("one.py"),
+        story=lambda _run: None,
+        stack="edge-kafka",
+        guarantees=(no_loss(),),
+        expect=expect,
+        nightly=False,
+    )
+
+
+def a_run(verdict: Verdict, *findings: Finding) -> RunDocument:
+    """A stored run with that verdict."""
+    return document().model_copy(update={"verdict": verdict, "findings": findings})
+
+
+def a_finding(checker: str, verdict: Verdict, *, witnesses: int = 1) -> Finding:
+    """One finding about records."""
+    seen = tuple(Witness(record=f"0/0/{number}") for number in range(witnesses))
+    return Finding(checker=checker, kind=Kind.GUARANTEE, verdict=verdict, summary="It is so.", witnesses=seen)
+
+
+LOST = a_finding("no_loss", Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("expect", "run", "met"),
+    [
+        ("held", a_run(Verdict.PASS), True),
+        ("held", a_run(Verdict.UNKNOWN), False),
+        ("held", a_run(Verdict.FAIL, LOST), False),
+        ("held", a_run(Verdict.UNSAFE), False),
+        ("broken", a_run(Verdict.FAIL, LOST), True),
+        ("broken", a_run(Verdict.FAIL, a_finding("no_loss", Verdict.FAIL, witnesses=0)), False),
+        ("broken", a_run(Verdict.FAIL, a_finding("order_per_key", Verdict.FAIL)), False),
+        ("broken", a_run(Verdict.PASS), False),
+        ("broken", a_run(Verdict.UNKNOWN, LOST), False),
+        ("broken", a_run(Verdict.UNSAFE, LOST), False),
+    ],
+)
+def test_only_what_is_expected_passes(expect: Literal["held", "broken"], run: RunDocument, met: bool) -> None:
+    """UNKNOWN and UNSAFE never pass; a break must be of what was asked for, with witness records."""
+    assert (unmet(a_scenario(expect), run) == "") is met
