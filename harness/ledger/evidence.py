@@ -23,6 +23,8 @@ from harness.rundir import RunDirectory
 E = TypeVar("E")
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Words = npt.NDArray[np.object_]
+"""Strings; equal ones may be one object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class Attempts:
     outcome: Ints
     base_offset: Ints
     bytes: Ints
-    error: npt.NDArray[np.str_]
+    error: Words
 
     @property
     def rows(self) -> int:
@@ -57,7 +59,7 @@ class Reads:
     count: Ints
     first_offset: Ints
     state: Ints
-    detail: npt.NDArray[np.str_]
+    detail: Words
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +76,8 @@ class Samples:
     """The ``samples`` of every probe."""
 
     t: Ints
-    source: npt.NDArray[np.str_]
-    name: npt.NDArray[np.str_]
+    source: Words
+    name: Words
     value: Floats
 
 
@@ -135,7 +137,15 @@ def columns(shape: type[E], table: pa.Table) -> E:
 
 
 def _column(column: pa.ChunkedArray) -> npt.NDArray[np.generic]:
-    if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
-        return np.asarray(column.to_pylist(), dtype=np.str_)
+    if pa.types.is_string(column.type):
+        return _words(column)
     values: npt.NDArray[np.generic] = column.to_numpy()
     return values if values.dtype.kind == "f" else values.astype(np.int64, copy=False)
+
+
+def _words(column: pa.ChunkedArray) -> Words:
+    """Strings as objects that equal rows share: one long error text costs its length once."""
+    coded = column.combine_chunks().dictionary_encode()
+    distinct: Words = np.asarray(coded.dictionary.to_pylist() or [""], dtype=np.object_)
+    rows: Words = distinct[coded.indices.to_numpy()]
+    return rows

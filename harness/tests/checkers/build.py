@@ -187,7 +187,7 @@ def complete_fence(partition: int, end: int) -> Fence:
 
 def no_samples() -> Samples:
     """No probe measured anything."""
-    words = np.empty(0, np.str_)
+    words = np.empty(0, np.object_)
     return Samples(np.empty(0, np.int64), words, words, np.empty(0, np.float64))
 
 
@@ -327,7 +327,7 @@ def _load_ended(attempts: list[Row], t: int) -> LoadEnded:
 def _columns(rows: list[Row], width: int, words: tuple[int, ...] = ()) -> list[np.ndarray]:
     columns = list(zip(*rows, strict=True)) if rows else [()] * width
     return [
-        np.asarray(column, np.str_ if index in words else np.int64) for index, column in enumerate(columns)
+        np.asarray(column, np.object_ if index in words else np.int64) for index, column in enumerate(columns)
     ]
 
 

@@ -39,6 +39,7 @@ class FakeProcess:
     start_ticks: int = 7
     alive: bool = True
     stopped: bool = False
+    ends_on: signal.Signals = signal.SIGKILL
     sent: list[signal.Signals] = field(default_factory=list)
 
     def is_alive(self) -> bool:
@@ -50,8 +51,9 @@ class FakeProcess:
         return self.stopped
 
     def send(self, number: signal.Signals) -> None:
-        """Remember it."""
+        """Remember it, and end when it is the signal that ends it."""
         self.sent.append(number)
+        self.alive = self.alive and number is not self.ends_on
 
     def wait_gone(self, seconds: float) -> None:
         """Fail while it is alive."""

@@ -16,6 +16,7 @@ import pytest
 from harness.clock import MONOTONIC, seconds_between
 from harness.errors import LoadError
 from harness.ledger import schema, tables
+from harness.load import status
 from harness.load.engine import LoadEngine, LoadTotals
 from harness.load.plan import LoadPlan
 from harness.tests.mock_cluster import PARTITIONS, MockProcess, mock_process
@@ -157,10 +158,12 @@ def test_saturation_is_bounded_by_what_is_in_flight(
     wait_attempted(engine, 1_000)
     broker.process.send_signal(signal.SIGSTOP)
 
+    settled_t = MONOTONIC.now() + 200_000_000
+
     def observe() -> None:
-        seen = engine.progress()
-        if seen.attempted - seen.ok < 400:
-            raise NotYet(f"{seen.attempted - seen.ok} in flight")
+        seen = status.read(status.status_path(tmp_path / "work", 0))
+        if seen is None or seen.t < settled_t:
+            raise NotYet("no state since the broker froze")
 
     wait_for(observe, what="a full flight", seconds=5)
     totals = engine.abort()

@@ -24,7 +24,7 @@ from harness.report import phrases
         (phrases.size(31_400_000_000), "31.4 GB"),
         (phrases.plural(0, "fault"), "no faults"),
         (phrases.plural(1, "fault"), "1 fault"),
-        (phrases.counts({}), "nothing"),
+        pytest.param(phrases.counts({}), "nothing", id="nothing counted"),
         (phrases.counts({"records": 0}), "nothing"),
         (phrases.counts({"faults": 1, "batches": 1, "keys_read": 2}), "1 fault, 1 batch, 2 keys read"),
         (phrases.listing([]), ""),
