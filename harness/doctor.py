@@ -29,6 +29,7 @@ from harness.machine import (
     limits,
     memory,
     processors,
+    raise_limits,
     terminal,
 )
 from harness.stack import trial
@@ -75,12 +76,15 @@ def examine(out: Path = Path("reports")) -> tuple[Check, ...]:
 
 
 def preflight(out: Path) -> None:
-    """Refuse to start a run on a machine that cannot run it. Call before the run's lock is taken.
+    """Refuse to start a run on a machine that cannot run it, and raise soft limits as far as it needs.
+
+    Call before the run's lock is taken: a lock that is held counts as another run's.
 
     Raises:
         MissingAbility: the first needed check that failed.
     """
     require(examine(out))
+    raise_limits()
 
 
 def require(checks: Iterable[Check]) -> None:

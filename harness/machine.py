@@ -21,6 +21,10 @@ OUT_MB, CACHE_MB = 1024, 512
 OPEN_FILES, PROCESSES, CPUS = 4096, 1024, 2
 CLOCK_STEP_S = 1e-6
 
+_LIMITS = (
+    ("open files", resource.RLIMIT_NOFILE, OPEN_FILES, "nofile"),
+    ("user processes", resource.RLIMIT_NPROC, PROCESSES, "nproc"),
+)
 _SLOW_CLOCKS = frozenset({"jiffies", "hpet", "acpi_pm", "pit"})
 
 
@@ -100,16 +104,25 @@ def processors(_machine: Machine) -> Iterable[Check]:
 
 
 def limits(_machine: Machine) -> Iterable[Check]:
-    """Limits of this shell."""
-    yield limited("open files", resource.getrlimit(resource.RLIMIT_NOFILE)[0], OPEN_FILES, "ulimit -n")
-    yield limited("user processes", resource.getrlimit(resource.RLIMIT_NPROC)[0], PROCESSES, "ulimit -u")
+    """Limits of this shell: the hard ones, because a run raises the soft ones itself."""
+    for name, number, wanted, item in _LIMITS:
+        fix = f"raise {item} to {wanted} in /etc/security/limits.conf, then log in again"
+        yield limited(name, resource.getrlimit(number)[1], wanted, fix)
 
 
-def limited(name: str, limit: int, wanted: int, command: str) -> Check:
+def raise_limits() -> None:
+    """Raise this process's soft limits, and with them those of its children, to what a run needs."""
+    for _, number, wanted, _ in _LIMITS:
+        soft, hard = resource.getrlimit(number)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(number, (wanted, hard))
+
+
+def limited(name: str, limit: int, wanted: int, fix: str) -> Check:
     """One limit of which *wanted* is enough."""
     unlimited = limit == resource.RLIM_INFINITY
     detail = "unlimited" if unlimited else f"at most {limit}, {wanted} needed"
-    return Check(name, unlimited or limit >= wanted, detail, f"{command} {wanted}")
+    return Check(name, unlimited or limit >= wanted, detail, fix)
 
 
 def folders(machine: Machine) -> Iterable[Check]:

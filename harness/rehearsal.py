@@ -12,13 +12,13 @@ import signal
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from harness.faults.nft import Cuts
 from harness.faults.prepare import prepare
 from harness.faults.spec import FaultSpec
-from harness.load.shapes import Shape
 from harness.model import Budgets
-from harness.scenario import TOPIC, Scenario
+from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
 from harness.stack.definition import StackDefinition
 from harness.stack.netns import NamespaceNode, Observer
 from harness.stack.seams import Node
@@ -114,26 +114,13 @@ class Rehearsal:
         self._stack = _future(definition)
 
     @contextlib.contextmanager
-    def load(
-        self,
-        *,
-        rate: float,
-        partitions: int = 12,
-        replication: int = 3,
-        keys: int = 1_200,
-        record_bytes: int = 100,
-        producers: int = 4,
-        processes: int = 2,
-        shape: Shape | None = None,
-        client: Mapping[str, str] | None = None,
-        topic_config: Mapping[str, str] | None = None,
-    ) -> Iterator[None]:
-        """Tell of the load."""
-        self.lines.append(
-            f"topic   {TOPIC}: {partitions} partitions, {replication} replicas {topic_config or ''}"
-        )
-        records = f"{rate:g} records/s of {record_bytes} bytes, {keys} keys, {shape or 'constant'}"
-        self.lines.append(f"load    {records}, {producers} producers in {processes} processes {client or ''}")
+    def load(self, *, rate: float, **options: Unpack[LoadOptions]) -> Iterator[None]:
+        """Tell of the topic and the load."""
+        load = LoadRequest(rate, **options)
+        topic = f"{load.partitions} partitions, {load.replication} replicas {_told(load.topic_config)}"
+        records = f"{rate:g} records/s of {load.record_bytes} bytes, {load.keys} keys"
+        by = f"{load.producers} producers in {load.processes} processes {_told(load.client)}"
+        self.lines += [f"topic   {TOPIC}: {topic}".rstrip(), f"load    {records}, {by}".rstrip()]
         yield
         self.lines.append("drain   until every attempt has an outcome")
 
@@ -190,8 +177,8 @@ def rehearse(scenario: Scenario, definition: StackDefinition) -> list[str]:
     return [*head, *rehearsal.lines, *tail]
 
 
-def _told(settings: Mapping[str, str] | None) -> str:
-    return " ".join(f"{key}={value}" for key, value in (settings or {}).items())
+def _told(settings: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
 def _shown(verb: str, commands: Iterable[str]) -> list[str]:

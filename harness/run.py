@@ -11,6 +11,7 @@ import platform as machine
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import psutil
 
@@ -24,7 +25,6 @@ from harness.interrupts import Interrupts
 from harness.ledger.reader import read_through_fence
 from harness.load.engine import LoadEngine, LoadProgress
 from harness.load.plan import LoadPlan
-from harness.load.shapes import Constant, Shape
 from harness.model import (
     Budgets,
     EnvironmentSeen,
@@ -37,7 +37,7 @@ from harness.model import (
     PhaseEntered,
 )
 from harness.rundir import EventLog, RunDirectory
-from harness.scenario import TOPIC, Scenario
+from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
 from harness.stack.definition import StackDefinition
 from harness.stack.kafka_files import KafkaSoftware
 from harness.stack.local import LocalStack
@@ -99,38 +99,11 @@ class LiveRun:
         self._fenced = False
 
     @contextlib.contextmanager
-    def load(
-        self,
-        *,
-        rate: float,
-        partitions: int = 12,
-        replication: int = 3,
-        keys: int = 1_200,
-        record_bytes: int = 100,
-        producers: int = 4,
-        processes: int = 2,
-        shape: Shape | None = None,
-        client: Mapping[str, str] | None = None,
-        topic_config: Mapping[str, str] | None = None,
-    ) -> Iterator[None]:
+    def load(self, *, rate: float, **options: Unpack[LoadOptions]) -> Iterator[None]:
         """Drive the load while the block runs, then drain."""
-        directory = self._order.directory
-        plan = LoadPlan(
-            run_id=directory.run_id,
-            topic=TOPIC,
-            partitions=partitions,
-            bootstrap=self._stack.bootstrap,
-            ledger=directory.ledger,
-            samples=directory.samples,
-            rate=rate,
-            shape=shape or Constant(),
-            keys=keys,
-            record_bytes=record_bytes,
-            producers=producers,
-            processes=processes,
-            client=dict(client or {}),
-        )
-        self._prepare(plan, replication, dict(topic_config or {}))
+        asked, directory = LoadRequest(rate, **options), self._order.directory
+        plan = self._planned(asked)
+        self._prepare(plan, asked)
         engine = LoadEngine(
             plan, enter=self._load_node().enter, folder=directory.logs / "load", logs=directory.logs
         )
@@ -215,10 +188,28 @@ class LiveRun:
             with contextlib.suppress(HarnessError):
                 self.verify()
 
-    def _prepare(self, plan: LoadPlan, replication: int, topic_config: dict[str, str]) -> None:
-        roles = self._stack.roles
+    def _planned(self, asked: LoadRequest) -> LoadPlan:
+        directory = self._order.directory
+        return LoadPlan(
+            run_id=directory.run_id,
+            topic=TOPIC,
+            bootstrap=self._stack.bootstrap,
+            ledger=directory.ledger,
+            samples=directory.samples,
+            rate=asked.rate,
+            shape=asked.shape,
+            partitions=asked.partitions,
+            keys=asked.keys,
+            record_bytes=asked.record_bytes,
+            producers=asked.producers,
+            processes=asked.processes,
+            client=dict(asked.client),
+        )
+
+    def _prepare(self, plan: LoadPlan, asked: LoadRequest) -> None:
+        roles, replication = self._stack.roles, asked.replication
         roles.create_topic(
-            plan.topic, partitions=plan.partitions, replication=replication, config=topic_config
+            plan.topic, partitions=plan.partitions, replication=replication, config=asked.topic_config
         )
         roles.prove_ready(plan.topic, plan.frames.sentinel, _READY_S)
         client = plan.client_config

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypedDict, Unpack
 
 import pytest
 
@@ -37,7 +37,7 @@ from harness.faults.selectors import (
     together,
 )
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause, split, terminate
-from harness.load.shapes import Shape
+from harness.load.shapes import Constant, Shape
 from harness.model import Budgets, Guarantee
 
 __all__ = [
@@ -75,6 +75,44 @@ EVERYTHING: tuple[Guarantee, ...] = tuple(
 )
 
 
+class LoadOptions(TypedDict, total=False):
+    """What may be said of a load beside its rate; see ``LoadRequest``."""
+
+    partitions: int
+    replication: int
+    keys: int
+    record_bytes: int
+    producers: int
+    processes: int
+    shape: Shape
+    client: Mapping[str, str]
+    topic_config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """A load as a story asks for it.
+
+    Args:
+        rate: records per second over all producers.
+        producers: Kafka producers, spread over *processes*.
+        shape: how the rate changes over time.
+        client: settings of the producers, over the load's defaults.
+        topic_config: settings of the topic, which is created for the load.
+    """
+
+    rate: float
+    partitions: int = 12
+    replication: int = 3
+    keys: int = 1_200
+    record_bytes: int = 100
+    producers: int = 4
+    processes: int = 2
+    shape: Shape = field(default_factory=Constant)
+    client: Mapping[str, str] = field(default_factory=dict)
+    topic_config: Mapping[str, str] = field(default_factory=dict)
+
+
 class Injected(Protocol):
     """A fault in force."""
 
@@ -89,27 +127,10 @@ class Run(Protocol):
 
     budgets: Budgets
 
-    def load(
-        self,
-        *,
-        rate: float,
-        partitions: int = 12,
-        replication: int = 3,
-        keys: int = 1_200,
-        record_bytes: int = 100,
-        producers: int = 4,
-        processes: int = 2,
-        shape: Shape | None = None,
-        client: Mapping[str, str] | None = None,
-        topic_config: Mapping[str, str] | None = None,
-    ) -> AbstractContextManager[None]:
+    def load(self, *, rate: float, **options: Unpack[LoadOptions]) -> AbstractContextManager[None]:
         """Drive *rate* records per second at the topic ``orders`` while the block runs, then drain.
 
-        Args:
-            rate: records per second over all producers; open loop, so nothing slows it down.
-            shape: how the rate changes over time; constant unless told otherwise.
-            client: settings of the Kafka producer, over the load's defaults.
-            topic_config: settings of the topic, which is created here.
+        Open loop: nothing slows it down. See ``LoadRequest`` for the options.
         """
         ...
 

@@ -82,8 +82,18 @@ def test_a_container_without_a_limit_has_the_machines_memory(found: Machine) -> 
 )
 def test_a_limit_is_judged_with_its_line(*, limit: int, ok: bool, detail: str) -> None:
     """A limit at the line is enough, no limit is enough, and the fix raises it to the line."""
-    expected = Check("open files", ok, detail, "ulimit -n 4096")
-    assert limited("open files", limit, 4096, "ulimit -n") == expected
+    assert limited("open files", limit, 4096, "raise it") == Check("open files", ok, detail, "raise it")
+
+
+def test_a_run_raises_the_soft_limit_itself() -> None:
+    """Debian gives an ordinary user 1024 open files, and lets him have more: no reason to refuse."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        machine.raise_limits()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (4096, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_output_folder_that_does_not_exist_yet_is_judged_by_the_one_above(found: Machine) -> None:
