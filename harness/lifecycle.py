@@ -14,6 +14,7 @@ However step 3 ends, every fault heals on the way, and 4 and 5 happen.
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator
 
 import harness
@@ -85,18 +86,27 @@ def _beginning(order: Order) -> RunStarted:
 
 
 def _tell(order: Order, log: EventLog, display: Display, interrupts: Interrupts) -> None:
-    """Steps 2 to 4. An error or an interrupt becomes an ``Aborted`` event; the evidence so far stands."""
+    """Steps 2 and 3. What ends the story early becomes an ``Aborted`` event; the evidence so far stands."""
     try:
         with _standing(order, log, display, interrupts) as run:
             order.scenario.story(run)
-    except Interrupted as asked:
-        log.append(_aborted(f"{asked} received", by_user=True))
-        display.say(f"{asked} received: healed, stopped and drained")
-        if interrupts.in_a_hurry:
+    except (Interrupted, HarnessError, AssertionError, BaseExceptionGroup) as ended:
+        causes = _causes(ended)
+        asked = any(isinstance(cause, Interrupted) for cause in causes)
+        if not all(isinstance(cause, Interrupted | HarnessError | AssertionError) for cause in causes):
             raise
-    except (HarnessError, AssertionError) as error:
-        log.append(_aborted(str(error) or type(error).__name__, by_user=False))
-        display.say(f"ended early: {error}")
+        reason = "; ".join(str(cause) or type(cause).__name__ for cause in causes)
+        log.append(Aborted(t=MONOTONIC.now(), wall=wall_label(), reason=reason, by_user=asked))
+        display.say(f"{reason} received: healed and stopped" if asked else f"ended early: {reason}")
+        if interrupts.in_a_hurry:
+            raise Interrupted(signal.SIGINT) from ended
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The errors that *error* is made of; healing may fail beside what it was healing from."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for part in error.exceptions for cause in _causes(part)]
+    return [error]
 
 
 @contextlib.contextmanager
@@ -145,7 +155,3 @@ def _seal(directory: RunDirectory) -> None:
     ):
         tables.seal(directory.ledger, name, columns)
     tables.seal(directory.samples, "samples", schema.SAMPLES)
-
-
-def _aborted(reason: str, *, by_user: bool) -> Aborted:
-    return Aborted(t=MONOTONIC.now(), wall=wall_label(), reason=reason, by_user=by_user)
