@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harness import launch
+from harness.benchmarks.figures import SETTINGS
 from harness.errors import HarnessError
 from harness.stack import enclosure
 
@@ -19,7 +20,7 @@ _RESULT = "HARNESS_BENCHMARK_RESULT"
 
 def main() -> int:
     """Measure everything; returns 0 when every figure is reached, else 1."""
-    prepared = launch.prepare("edge-kafka", launch.parse_settings(sys.argv[1:]))
+    prepared = launch.prepare("edge-kafka", SETTINGS | launch.parse_settings(sys.argv[1:]))
     if enclosure.is_inside():
         return _inside(prepared)
     out = Path("reports") / "benchmarks"

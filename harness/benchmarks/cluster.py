@@ -97,6 +97,7 @@ class Bench:
         engine.start()
         MONOTONIC.sleep(seconds)
         engine.stop(drain_seconds=20)
+        stack.roles.delete_topic(topic)
         tables.seal(folder / "ledger", "attempts", schema.ATTEMPTS)
         table, _ = tables.read(folder / "ledger", "attempts", schema.ATTEMPTS)
         return evidence.columns(evidence.Attempts, table)
@@ -117,6 +118,7 @@ class Bench:
         done = subprocess.run(
             stack.nodes["load-1"].enter(argv), capture_output=True, text=True, check=True, timeout=300
         )
+        stack.roles.delete_topic(topic)
         return float(re.findall(r"([\d.]+) records/sec", done.stdout)[-1])
 
     def _pacing(self, stack: LocalStack, rate: float) -> Figure:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SETTINGS = {"kafka.properties.log.segment.delete.delay.ms": "1000"}
+"""Each turn gives its disk back; otherwise the brokers' disks would set the length of a turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:

@@ -18,6 +18,7 @@ from harness.checkers.timeline import (
     SAMPLES_FOR_P50,
     SAMPLES_FOR_P99,
     SAMPLES_FOR_P999,
+    Mask,
     Timeline,
     Window,
     millis,
@@ -41,13 +42,13 @@ def rows(evidence: Evidence, time: Timeline) -> dict[str, LatencyRow]:
     A phase that was entered several times is one row. The fault's own rows are named
     "1. NAME: before", "… during", "… after" and exist when there is more than one fault.
     """
-    by_phase = {name: [w for phase, w in phases(evidence) if phase == name] for name in _MOVING}
-    found = {name: _row(time, windows) for name, windows in by_phase.items()}
+    found = {name: _row(time, _intended_in(time, _windows(evidence, name))) for name in _MOVING}
     spans = [(fault, _around(time, fault)) for fault in time.faults if fault.injected_t is not None]
     for index, moment in enumerate(("before", "during", "after")):
-        found[moment] = _row(time, [around[index] for _, around in spans])
+        masks = [around[index] for _, around in spans]
+        found[moment] = _row(time, np.logical_or.reduce(masks) if masks else np.zeros(len(time.ok), np.bool_))
         if len(spans) > 1:
-            found |= {f"{fault.label}: {moment}": _row(time, [around[index]]) for fault, around in spans}
+            found |= {f"{fault.label}: {moment}": _row(time, around[index]) for fault, around in spans}
     return {name: row for name, row in found.items() if row.count}
 
 
@@ -80,21 +81,34 @@ def _summary(measured: float | None, budget: float, starved: str) -> str:
     return f"Not proven: {said}, but {starved}." if starved else f"{said}."
 
 
-def _around(time: Timeline, fault: Disturbance) -> tuple[Window, Window, Window]:
-    """The windows before, during and after a fault; "after" ends where the next fault begins."""
+def _around(time: Timeline, fault: Disturbance) -> tuple[Mask, Mask, Mask]:
+    """The attempts before, during and after a fault; "after" ends where the next fault begins.
+
+    What was sent before and still waited when the fault struck was hit by it: it counts as during.
+    """
     start = fault.injected_t or 0
     end = fault.healed_t or time.end
     others = [other for other in time.faults if other is not fault and other.injected_t is not None]
     following = min((t for o in others if (t := o.injected_t or 0) >= end), default=time.end)
     healed_before = max((t for o in others if (t := o.healed_t or 0) <= start), default=0)
-    earliest = max(healed_before, start - BEFORE_S * NANOS_PER_SECOND)
-    return (earliest, start), (start, end), (end, max(end, following))
+    earlier = _intended_in(time, [(max(healed_before, start - BEFORE_S * NANOS_PER_SECOND), start)])
+    hit = earlier & (time.done > start)
+    during = _intended_in(time, [(start, end)]) | hit
+    return earlier & ~hit, during, _intended_in(time, [(end, max(end, following))])
 
 
-def _row(time: Timeline, windows: Iterable[Window]) -> LatencyRow:
+def _windows(evidence: Evidence, name: str) -> list[Window]:
+    return [window for phase, window in phases(evidence) if phase == name]
+
+
+def _intended_in(time: Timeline, windows: Iterable[Window]) -> Mask:
     chosen = np.zeros(len(time.intended), np.bool_)
     for window in windows:
         chosen[time.within(window)] = True
+    return chosen
+
+
+def _row(time: Timeline, chosen: Mask) -> LatencyRow:
     waited, count = time.waited[chosen], time.count[chosen]
     return LatencyRow(
         count=int(count.sum()),

@@ -21,10 +21,8 @@ may overlap and each is judged on its own connections.
 from __future__ import annotations
 
 import itertools
-import subprocess
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -39,6 +37,7 @@ from harness.faults.prepare import READY_SECONDS, Prepared, prepare
 from harness.faults.reach import Pair, all_pairs, connecting, listed
 from harness.faults.selectors import Resolution
 from harness.faults.spec import FaultSpec
+from harness.faults.uninterrupted import UNDO_ERRORS, uninterrupted
 from harness.stack.seams import Stack
 from harness.waiting import NotYet, wait_for
 
@@ -47,8 +46,6 @@ _OPEN_PROBE_SECONDS = 2.0
 _RECONNECT_SECONDS = 10.0
 _HEAL_ATTEMPTS = 3
 _HEAL_PAUSE_SECONDS = 0.2
-
-_UNDO_ERRORS = (HarnessError, OSError, subprocess.SubprocessError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +267,7 @@ class Injection:
             return
         try:
             seen = self.mechanism.still()
-        except _UNDO_ERRORS as error:
+        except UNDO_ERRORS as error:
             seen = Seen(ok=False, words=f"not known whether it stayed in force: {error}")
         if not seen.ok:
             self.observed, self.proof = False, seen.words
@@ -291,7 +288,7 @@ class Injection:
     def _undo(self) -> None:
         try:
             uninterrupted(self._attempt_undo)
-        except _UNDO_ERRORS as error:
+        except UNDO_ERRORS as error:
             words = f"could not be undone: {error}"
             self._note("healing-unproven", proof=words)
             raise self._left_behind(words) from error
@@ -300,7 +297,7 @@ class Injection:
         for _ in range(_HEAL_ATTEMPTS - 1):
             try:
                 return self.mechanism.heal()
-            except _UNDO_ERRORS:
+            except UNDO_ERRORS:
                 self._injector.clock.sleep(_HEAL_PAUSE_SECONDS)
         return self.mechanism.heal()
 
@@ -330,7 +327,7 @@ class Injection:
             )
         except StackError as error:
             return Seen(ok=False, words=error.why)
-        except _UNDO_ERRORS as error:
+        except UNDO_ERRORS as error:
             return Seen(ok=False, words=str(error))
         return Seen(ok=True, words=f"{own.words}; {len(expected)} of {len(expected)} connections open")
 
@@ -358,18 +355,3 @@ def judge_reach(
         return Seen(ok=False, words=f"also cut, but should not be: {listed(collateral)}")
     cut = f"cut: {listed(severed)}; " if severed else ""
     return Seen(ok=True, words=f"{cut}still open: {len(untouched)} of {len(untouched)} others")
-
-
-def uninterrupted(action: Callable[[], None]) -> None:
-    """Run *action* to its end although Ctrl-C arrives meanwhile; the interrupt follows then."""
-    late: BaseException | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="heal") as pool:
-        running: Future[None] = pool.submit(action)
-        while not running.done():
-            try:
-                wait([running])
-            except (KeyboardInterrupt, SystemExit) as interrupt:
-                late = interrupt
-    running.result()
-    if late is not None:
-        raise late

@@ -49,7 +49,7 @@ class Death:
     @property
     def commands(self) -> tuple[str, ...]:
         """What injecting runs."""
-        return tuple(_kill_words(self.number, process) for process in self._victims.values())
+        return tuple(_kill_words(self.number, name, process) for name, process in self._victims.items())
 
     @property
     def undo_commands(self) -> tuple[str, ...]:
@@ -143,12 +143,12 @@ class Pause:
     @property
     def commands(self) -> tuple[str, ...]:
         """What injecting runs."""
-        return tuple(_kill_words(signal.SIGSTOP, process) for process in self._stopped.values())
+        return tuple(_kill_words(signal.SIGSTOP, name, process) for name, process in self._stopped.items())
 
     @property
     def undo_commands(self) -> tuple[str, ...]:
         """What healing runs."""
-        return tuple(_kill_words(signal.SIGCONT, process) for process in self._stopped.values())
+        return tuple(_kill_words(signal.SIGCONT, name, process) for name, process in self._stopped.items())
 
     @property
     def undo(self) -> tuple[dict[str, str], ...]:
@@ -243,8 +243,10 @@ def _send(name: str, process: Process, number: signal.Signals) -> None:
         raise FaultError(f"{name} died before {number.name} reached it") from error
 
 
-def _kill_words(number: signal.Signals, process: Process) -> str:
-    return f"kill -{number.name.removeprefix('SIG')} {process.pid}"
+def _kill_words(number: signal.Signals, node: str, process: Process) -> str:
+    # A rehearsal has no process yet, and `kill 0` would hit whoever pastes it.
+    pid = process.pid or f"<pid of {node}>"
+    return f"kill -{number.name.removeprefix('SIG')} {pid}"
 
 
 def _pids(processes: Mapping[str, Process]) -> str:

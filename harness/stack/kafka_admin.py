@@ -86,6 +86,10 @@ class KafkaAdmin:
         self._patiently(f"creating topic {name}", lambda: self._create(topic))
         self.wait_in_sync(name, _PATIENCE_S)
 
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic; its files go after the topic's ``file.delete.delay.ms``."""
+        self._patiently(f"deleting topic {name}", lambda: self._delete(name))
+
     def wait_in_sync(self, topic: str, seconds: float) -> None:
         """Return when every replica of every partition of *topic* is in sync."""
         self._patiently(f"all replicas of {topic} in sync", lambda: self._see_in_sync(topic), seconds)
@@ -186,6 +190,9 @@ class KafkaAdmin:
             # An earlier try may have been carried out although its answer was lost.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+    def _delete(self, name: str) -> None:
+        self._client.delete_topics([name], operation_timeout=_CALL_S * 2)[name].result()
 
     def _see_in_sync(self, topic: str) -> None:
         partitions = self._topic(topic).partitions

@@ -28,9 +28,12 @@ def test_a_run_id_is_a_plain_name() -> None:
 def test_a_second_run_on_the_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The refusal names the first one; afterwards the machine is free again."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with machine_lock("first-run"):
-        with pytest.raises(BadInput, match="first-run, pid"), machine_lock("second-run"):
-            pass
+    with (
+        machine_lock("first-run"),
+        pytest.raises(BadInput, match="first-run, pid"),
+        machine_lock("second-run"),
+    ):
+        pass
     with machine_lock("third-run"):
         pass
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadInput, FaultError, FaultLeftBehind, MissingAbility
-from harness.faults.injection import Injector, judge_reach, uninterrupted
+from harness.faults.injection import Injector, judge_reach
 from harness.faults.journal import Fault, Journal, Step
 from harness.faults.mechanism import Footprint, Mechanism, Seen
 from harness.faults.nft import Cuts
@@ -19,6 +19,7 @@ from harness.faults.prepare import Prepared, prepare
 from harness.faults.reach import Pair
 from harness.faults.selectors import Resolution, broker, clients, leader_of
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
+from harness.faults.uninterrupted import uninterrupted
 from harness.tests.faults.fakes import FakeStack
 
 OK = Seen(ok=True, words="seen")
