@@ -31,15 +31,23 @@ _MEMORY = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 
 @dataclass(frozen=True, slots=True)
 class KafkaSoftware:
-    """What runs a broker: a Java, the jars, and the flags that every JVM gets."""
+    """What runs a broker: a Java, the jars, and an archive of their classes when there is one."""
 
     java: Java
     jars: tuple[Path, ...]
+    archive: Path | None = None
 
     def command(self, main: str, *arguments: str, heap_mb: int, flags: Sequence[str] = ()) -> list[str]:
         """The argv of one JVM."""
         classpath = ":".join(map(str, self.jars))
-        heap = [f"-Xmx{heap_mb}m", *_MEMORY, "-Djava.net.preferIPv4Stack=true", "-Djava.awt.headless=true"]
+        shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive else []
+        heap = [
+            f"-Xmx{heap_mb}m",
+            *_MEMORY,
+            *shared,
+            "-Djava.net.preferIPv4Stack=true",
+            "-Djava.awt.headless=true",
+        ]
         return [str(self.java.executable), *heap, *flags, "-cp", classpath, main, *arguments]
 
 

@@ -13,6 +13,7 @@ from harness.stack import syscalls
 from harness.stack.definition import StackDefinition
 from harness.stack.kafka import Broker
 from harness.stack.kafka_admin import KafkaAdmin
+from harness.stack.kafka_classes import with_archive
 from harness.stack.kafka_files import KafkaSoftware, brokers_of, formatted_folders, properties_of
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.seams import Node
@@ -55,6 +56,7 @@ def booted(
     Raises:
         StackError: a part did not come up.
     """
+    software = with_archive(software, definition.kafka.version)
     formatted = formatted_folders(software, definition, folder)
     stack = _assemble(definition, folder, software, formatted, logs=logs, environment=environment)
     try:

@@ -19,13 +19,13 @@ from harness.tests.source import PACKAGE, ROOT, Module, modules
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"", "errors"}),
-    frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle"}),
+    frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle", "interrupts"}),
     frozenset({"findings", "waiting"}),
     frozenset({"rundir"}),
     frozenset({"ledger"}),
     frozenset({"stack"}),
     frozenset({"faults", "load", "probes", "checkers", "report", "machine"}),
-    frozenset({"scenario", "display", "interrupts"}),
+    frozenset({"scenario", "display"}),
     frozenset({"run", "rehearsal", "doctor"}),
     frozenset({"lifecycle", "launch"}),
     frozenset({"cli", "pytest_plugin", "benchmarks"}),
