@@ -169,7 +169,8 @@ def _chosen(
     from harness.scenario import find  # noqa: PLC0415
 
     chosen = find(folder or bundle.scenarios(), name)
-    merged = dict(chosen.settings) | launch.parse_settings(given)
+    budgets = {f"budgets.{name}": str(value) for name, value in chosen.budgets.items()}
+    merged = dict(chosen.settings) | budgets | launch.parse_settings(given)
     return chosen, launch.prepare(chosen.stack, merged), merged
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from harness.bundle import fixtures
-from harness.errors import BadInput, MissingAbility
+from harness.errors import BadInput, FaultLeftBehind, MissingAbility
 from harness.faults.observed import marked_processes
 from harness.machine import (
     Check,
@@ -61,6 +61,8 @@ _TRIED = (
 Probe: TypeAlias = Callable[[Machine], Iterable[Check]]
 
 
+LEFT_BEHIND = "left behind"
+
 def this_machine(out: Path) -> Machine:
     """The real machine, with runs going to *out*."""
     data = fixtures()
@@ -92,8 +94,11 @@ def require(checks: Iterable[Check]) -> None:
 
     Raises:
         MissingAbility: the first one that is not.
+        FaultLeftBehind: it is that an earlier run is not gone.
     """
     for check in checks:
+        if check.needed and not check.ok and check.name == LEFT_BEHIND:
+            raise FaultLeftBehind("an earlier run left processes behind", why=check.detail, fix=check.fix)
         if check.needed and not check.ok:
             raise MissingAbility(f"this machine cannot run it: {check.name}", why=check.detail, fix=check.fix)
 
@@ -260,7 +265,7 @@ def leftovers(machine: Machine) -> Iterable[Check]:
     left = [] if _lock_owner(machine.cache / "run.lock") else marked_processes()
     names = sorted({process.run for process in left})
     detail = f"{len(left)} processes of {', '.join(names)}" if left else "nothing of earlier runs"
-    yield Check("left behind", not left, detail, "harness heal")
+    yield Check(LEFT_BEHIND, not left, detail, "harness heal")
 
 
 def _lock_owner(path: Path) -> str:

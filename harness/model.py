@@ -173,6 +173,13 @@ class FencePassed(_Event):
     fences: tuple[Fence, ...]
 
 
+class RecoveryExpected(_Event):
+    """The story asked that the fault before it be recovered from within ``within_s`` seconds."""
+
+    kind: Literal["recovery-expected"] = "recovery-expected"
+    within_s: float
+
+
 class Noted(_Event):
     """Something worth a line on the timeline: a restart, a role that moved, a warning."""
 
@@ -202,6 +209,7 @@ Event = Annotated[
     | LoadPlanned
     | LoadEnded
     | FencePassed
+    | RecoveryExpected
     | Noted
     | Aborted
     | RunEnded,

@@ -17,7 +17,6 @@ from typing import Unpack
 from harness.faults.nft import Cuts
 from harness.faults.prepare import prepare
 from harness.faults.spec import FaultSpec
-from harness.model import Budgets
 from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
 from harness.stack.definition import StackDefinition
 from harness.stack.netns import NamespaceNode, Observer
@@ -108,9 +107,9 @@ class _Foreseen:
 class Rehearsal:
     """Takes the part of ``Run`` and writes down what it is told."""
 
-    def __init__(self, definition: StackDefinition, budgets: Budgets) -> None:
+    def __init__(self, definition: StackDefinition) -> None:
         self.lines: list[str] = []
-        self.budgets = budgets
+        self.budgets = definition.budgets
         self._stack = _future(definition)
 
     @contextlib.contextmanager
@@ -166,8 +165,7 @@ class Rehearsal:
 
 def rehearse(scenario: Scenario, definition: StackDefinition) -> list[str]:
     """What *scenario* would do on *definition*, line by line; starts nothing."""
-    budgets = definition.budgets.model_copy(update=dict(scenario.budgets))
-    rehearsal = Rehearsal(definition, budgets)
+    rehearsal = Rehearsal(definition)
     scenario.story(rehearsal)
     head = [
         f"{scenario.name}: {scenario.title}",

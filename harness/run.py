@@ -35,6 +35,7 @@ from harness.model import (
     Noted,
     Phase,
     PhaseEntered,
+    RecoveryExpected,
 )
 from harness.rundir import EventLog, RunDirectory
 from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
@@ -74,8 +75,8 @@ class Order:
 
     @property
     def budgets(self) -> Budgets:
-        """The stack's budgets with the scenario's on top."""
-        return self.definition.budgets.model_copy(update=dict(self.scenario.budgets))
+        """What must hold of times; the scenario's own were set in the definition."""
+        return self.definition.budgets
 
 
 class LiveRun:
@@ -148,6 +149,8 @@ class LiveRun:
 
     def expect_recovery(self, *, within: float | None = None) -> None:
         """Wait until the load is served again as asked."""
+        if within is not None:
+            self._record(RecoveryExpected(t=MONOTONIC.now(), wall=wall_label(), within_s=within))
         patience = max(30.0, (within or self.budgets.recovery_s or 15.0) * _GIVE_UP_FACTOR)
         try:
             wait_for(self._served_as_asked, what="recovery", seconds=patience, every=0.0)

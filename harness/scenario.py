@@ -150,11 +150,12 @@ class Run(Protocol):
         ...
 
     def expect_recovery(self, *, within: float | None = None) -> None:
-        """Wait until the load is served again as before the fault; judged later, from the ledger.
+        """Wait until the load is served again as before the fault.
 
         Args:
-            within: seconds it may take; waiting goes on a while longer, so that the report can
-                show how late it was. The budget that judges is ``budgets.recovery_s`` or computed.
+            within: seconds from the fault to the first acknowledgement on the last partition, instead
+                of the run's budget. It is judged later, from the ledger; waiting goes on a while
+                longer, so that the report can show how late it was.
         """
         ...
 

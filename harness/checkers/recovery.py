@@ -32,7 +32,7 @@ from harness.checkers.timeline import Timeline
 from harness.clock import seconds_between
 from harness.findings import MAX_WITNESSES, Finding, Recovery, Unavailability, Witness
 from harness.ledger.evidence import Evidence, Ints
-from harness.model import EnvironmentSeen, LoadPlanned
+from harness.model import EnvironmentSeen, LoadPlanned, RecoveryExpected
 from harness.verdict import Kind, Verdict, worst
 
 _FAILOVERS = frozenset({"kill", "terminate"})
@@ -143,7 +143,7 @@ def _recovery(
         drained_s=_seconds(_drained(time, scene)),
         expected_s=round(should.seconds, 3) if should else None,
         expected_why=should.why if should else "",
-        budget_s=_budget(evidence, should),
+        budget_s=_budget(evidence, scene, should),
         worst_partition=last.partition if last else None,
     )
 
@@ -242,7 +242,11 @@ def _client_settings(evidence: Evidence) -> dict[str, str]:
     return {f"client.{key}": value for key, value in planned.client.items()} if planned else {}
 
 
-def _budget(evidence: Evidence, should: Expected | None) -> float | None:
+def _budget(evidence: Evidence, scene: Scene, should: Expected | None) -> float | None:
+    """What the story asked for after this fault, else the run's own budget, else from the expectation."""
+    asked = [e for e in evidence.events if isinstance(e, RecoveryExpected) and e.t > scene.injected]
+    if asked and asked[0].t <= scene.until:
+        return asked[0].within_s
     budgets = evidence.started.budgets
     if budgets.recovery_s is not None:
         return budgets.recovery_s

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness import doctor
-from harness.errors import ExitCode, MissingAbility
+from harness.errors import ExitCode, FaultLeftBehind, MissingAbility
 from harness.machine import Check, Machine
 from harness.stack import trial
 from harness.stack.artifacts import Jar, write_lock
@@ -60,6 +60,15 @@ def test_a_run_is_refused_with_the_first_needed_thing_that_failed() -> None:
         "this machine cannot run it: nft: not in PATH. Fix: sudo apt-get install nftables"
     )
     assert raised.value.exit_code is ExitCode.BAD_INPUT
+
+
+def test_what_an_earlier_run_left_behind_has_its_own_exit_code() -> None:
+    """A fault that may still be in force is not bad input: exit code 4, and the command that clears it."""
+    left = Check(doctor.LEFT_BEHIND, ok=False, detail="3 processes of an-old-run", fix="harness heal")
+
+    with pytest.raises(FaultLeftBehind, match="an-old-run. Fix: harness heal") as refusal:
+        doctor.require([WARNED, left])
+    assert refusal.value.exit_code == ExitCode.FAULT_LEFT_BEHIND
 
 
 def test_a_tool_is_found_where_debian_hides_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +230,7 @@ def test_the_whole_examination_takes_less_than_three_seconds(tmp_path: Path) -> 
 
     # Another run's processes may be on this machine while this test runs on it.
     failed = [check for check in checks if check.needed and not check.ok]
-    assert [check for check in failed if check.name != "left behind"] == []
+    assert [check for check in failed if check.name != doctor.LEFT_BEHIND] == []
     assert len(checks) >= 15
     assert len({check.name for check in checks}) == len(checks)
     assert took <= 3.0

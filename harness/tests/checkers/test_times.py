@@ -12,8 +12,8 @@ from harness.checkers.compose import judge
 from harness.checkers.timeline import SAMPLES_FOR_P50, SAMPLES_FOR_P99, SAMPLES_FOR_P999, quantile, timeline
 from harness.findings import Finding, Recovery, Unavailability
 from harness.ledger.evidence import Evidence
-from harness.model import Budgets, LoadEnded, Outcome, Phase
-from harness.tests.checkers.build import Story, passing_story
+from harness.model import Budgets, LoadEnded, Outcome, Phase, RecoveryExpected
+from harness.tests.checkers.build import WALL, Story, at, passing_story
 from harness.verdict import Verdict
 
 STEP = 0.1
@@ -102,6 +102,36 @@ def test_recovery_counts_from_a_send_after_the_outage() -> None:
 
     assert one.first_ack_s is not None
     assert 3.0 <= one.first_ack_s <= 3.0 + 2 * STEP
+
+
+def test_a_story_may_ask_for_a_recovery_of_its_own() -> None:
+    """What a story expects after a fault judges that fault, instead of the run's budget."""
+    evidence = run({0: [(20.0, 23.0)]}).fault(1, "kill", 20.0, 35.0).evidence()
+    asked = RecoveryExpected(t=at(36.0), wall=WALL, within_s=2.0)
+    strict = replace(evidence, events=(*evidence.events[:-1], asked, evidence.events[-1]))
+
+    assert Verdict.PASS is finding(evidence, "recovery").verdict
+    assert Verdict.FAIL is finding(strict, "recovery").verdict
+    assert 2.0 == recovered(strict)[0].budget_s
+
+
+def test_service_that_is_back_for_a_moment_is_not_back() -> None:
+    """Two outages half a second apart are one window; two that are five apart are two."""
+    moment = run({0: [(20.0, 24.0), (24.5, 29.0)]}).evidence()
+    spell = run({0: [(20.0, 24.0), (29.0, 33.0)]}).evidence()
+
+    assert 1 == len(availability.windows(moment, timeline(moment)))
+    assert 2 == len(availability.windows(spell, timeline(spell)))
+
+
+def test_what_was_under_way_when_a_fault_struck_counts_as_during() -> None:
+    """Attempts sent just before the fault and answered after it do not spoil the row of what was before."""
+    evidence = run({0: [(19.9, 25.0)]}).fault(1, "kill", 20.0, 30.0).evidence()
+    rows = latency.rows(evidence, timeline(evidence))
+
+    assert rows["before"].max_ms is not None
+    assert rows["before"].max_ms < 1_000
+    assert rows["during"].max_ms == pytest.approx(5_100, abs=100)
 
 
 def test_a_flapping_service_is_not_back() -> None:
