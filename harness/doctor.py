@@ -63,6 +63,7 @@ Probe: TypeAlias = Callable[[Machine], Iterable[Check]]
 
 LEFT_BEHIND = "left behind"
 
+
 def this_machine(out: Path) -> Machine:
     """The real machine, with runs going to *out*."""
     data = fixtures()

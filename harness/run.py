@@ -98,6 +98,7 @@ class LiveRun:
         self._engine: LoadEngine | None = None
         self._plan: LoadPlan | None = None
         self._fenced = False
+        self._died: set[str] = set()
 
     @contextlib.contextmanager
     def load(self, *, rate: float, **options: Unpack[LoadOptions]) -> Iterator[None]:
@@ -270,9 +271,18 @@ class LiveRun:
     def _hold_until(self, instant: int) -> None:
         while (left := seconds_between(MONOTONIC.now(), instant)) > 0:
             self._show_progress(left)
+            self._tell_of_deaths()
             MONOTONIC.sleep(min(0.5, left))
             if self._engine is not None and not self._engine.is_alive():
                 raise StackError("the load generator died", fix=f"see {self._order.directory.logs}")
+
+    def _tell_of_deaths(self) -> None:
+        """Put a service that died without a fault of ours on the timeline, once."""
+        for name, service in self._stack.services.items():
+            alone = name not in self._injector.nodes() and name not in self._died
+            if alone and not service.process.is_alive():
+                self._died.add(name)
+                self.note(f"{name} died, and no fault had killed it: {service.log_tail()}", node=name)
 
     def _show_progress(self, left: float) -> None:
         if self._engine is None:

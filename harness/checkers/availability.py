@@ -3,10 +3,10 @@
 A window reaches from the intended instant of its first bad attempt to that of
 the next good one (or, at the end of the load, one interval beyond the last bad
 one). Its resolution is the interval between the attempts of that partition.
-A spell of good attempts shorter than the lateness threshold does not end a window:
-service that comes back for less than that is not back. An attempt that began less
-than the threshold before service came back is not late, so a window may end that
-much early; ``recovery`` measures the return itself.
+An attempt that began less than the lateness threshold before service came back is
+not late, so a window may end that much early; ``recovery`` measures the return
+itself. A spell of good attempts shorter than twice the threshold, service for less
+than once, does not end a window: it was not back.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _of(evidence: Evidence, time: Timeline, partition: int) -> Iterator[Unavaila
     if not len(starts):
         return
     intended = time.intended[rows]
-    starts, ends = _bridged(intended, starts, ends, time.late_after)
+    starts, ends = _bridged(intended, starts, ends, 2 * time.late_after)
     after = int(intended[-1]) + resolution(time, partition)
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         until = int(intended[end]) if end < len(intended) else after

@@ -16,7 +16,7 @@ from harness.checkers.timeline import SAMPLES_FOR_P99, millis, quantile
 from harness.clock import NANOS_PER_SECOND
 from harness.findings import Attempts, Finding, LoadReached
 from harness.ledger.evidence import Evidence
-from harness.model import LoadEnded, LoadPlanned, Outcome
+from harness.model import LoadEnded, LoadPlanned, Outcome, Phase, PhaseEntered
 from harness.verdict import Kind, Verdict
 
 
@@ -38,10 +38,15 @@ def reached(evidence: Evidence) -> LoadReached | None:
 
 
 def send_error_p99_ms(evidence: Evidence) -> float | None:
-    """The p99 of actual minus intended send in milliseconds; None with too few batches."""
-    attempts = evidence.attempts
-    late = np.maximum(attempts.t_sent - attempts.t_intended, 0)
-    return millis(quantile(late, attempts.count, 0.99, SAMPLES_FOR_P99))
+    """The p99 of actual minus intended send in milliseconds; None with too few batches.
+
+    Counted from the steady phase on: what fresh JVMs take from the load before is no measurement.
+    """
+    rows = evidence.attempts
+    steady = [e.t for e in evidence.events if isinstance(e, PhaseEntered) and e.phase is Phase.STEADY]
+    counted = rows.t_intended >= min(steady, default=0)
+    late = np.maximum(rows.t_sent - rows.t_intended, 0)[counted]
+    return millis(quantile(late, rows.count[counted], 0.99, SAMPLES_FOR_P99))
 
 
 def starvation(evidence: Evidence) -> str:

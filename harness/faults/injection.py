@@ -130,6 +130,10 @@ class Injector:
             touched |= footprint.severed | footprint.unsure
         return frozenset(pairs) - touched
 
+    def nodes(self) -> frozenset[str]:
+        """Every node that a fault in force hits."""
+        return frozenset(name for injection in list(self._active.values()) for name in injection.nodes)
+
     def close(self) -> None:
         """Heal every fault that is still in force, the last one first, then stop renewing leases.
 

@@ -134,6 +134,21 @@ def test_what_was_under_way_when_a_fault_struck_counts_as_during() -> None:
     assert rows["during"].max_ms == pytest.approx(5_100, abs=100)
 
 
+def test_the_warm_up_is_no_measurement_of_the_harness() -> None:
+    """Lateness before the steady phase starves nobody; the same lateness after it does."""
+    story = run({}, budgets=Budgets(send_error_p99_ms=20.0))
+    story.phases = [(Phase.PREPARE, 0.0), (Phase.STEADY, 20.0), (Phase.DRAIN, 60.0)]
+    evidence = story.evidence()
+    rows = evidence.attempts
+    early = rows.t_intended < at(20.0)
+    late = np.where(early, rows.t_intended + 500_000_000, rows.t_sent)
+    always = replace(evidence, attempts=replace(rows, t_sent=rows.t_intended + 500_000_000))
+    warming = replace(evidence, attempts=replace(rows, t_sent=late))
+
+    assert "" == load.starvation(warming)
+    assert "starved" in load.starvation(always)
+
+
 def test_a_flapping_service_is_not_back() -> None:
     """Half a second of service between two stalls does not end the outage; ten seconds do."""
     flapping = run({0: [(20.0, 24.0), (24.5, 29.0)]}).fault(1, "kill", 20.0, 40.0)
