@@ -32,7 +32,7 @@ _PARTITIONS = 12
 _RECORD_BYTES = 100
 _TURNS = 3
 _TURN_S = 12
-_PACED_S = 20
+_PACED_S = 15
 _CUTS = 20
 
 
@@ -122,11 +122,15 @@ class Bench:
         return float(re.findall(r"([\d.]+) records/sec", done.stdout)[-1])
 
     def _pacing(self, stack: LocalStack, rate: float) -> Figure:
-        rows = self._load(stack, "paced", rate, _PACED_S)
-        late = (rows.t_sent - rows.t_intended) / 1e6
-        p99 = float(np.percentile(late, 99))
-        detail = f"{rate:,.0f} records/s asked for {_PACED_S} s, {rows.rows} batches"
+        turns = [self._lateness(stack, f"paced-{turn}", rate) for turn in range(_TURNS)]
+        p99 = statistics.median(turns)
+        told = ", ".join(f"{turn:.2f}" for turn in turns)
+        detail = f"{rate:,.0f} records/s asked for {_PACED_S} s, median of {_TURNS}: {told} ms"
         return Figure("send-time error p99 at half that rate", f"{p99:.2f} ms", "≤ 2 ms", p99 <= 2, detail)
+
+    def _lateness(self, stack: LocalStack, topic: str, rate: float) -> float:
+        rows = self._load(stack, topic, rate, _PACED_S)
+        return float(np.percentile((rows.t_sent - rows.t_intended) / 1e6, 99))
 
 
 def _boot(stack: LocalStack, seconds: float) -> list[Figure]:

@@ -14,7 +14,7 @@ from harness.stack.netns import NamespaceNode
 from harness.stack.process import NamespacedProcess
 from harness.waiting import NotYet, wait_for
 
-_YIELDING = ("nice", "-n", "5")
+_YIELDING = ("nice", "-n", "10")
 """On a machine that is short of processors the brokers wait, not the load: its clients stand for
 machines of their own, and a load that is late measures itself."""
 
