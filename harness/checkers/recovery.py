@@ -231,10 +231,8 @@ def _over_t(fault: Disturbance, end: int) -> int:
 
 
 def _controls(fault: Disturbance) -> bool:
-    """Whether a target was the active controller; the journal tells it in the reason for the target."""
-    why = fault.plan.why_this_target
-    named = any(f"controller is {node}" in why for node in fault.plan.nodes)
-    return named or "active controller at injection" in why or fault.plan.traits.get("controller") == "yes"
+    """Whether a target was the active controller, as the fault noted at injection."""
+    return fault.plan.traits.get("controller") == "yes"
 
 
 def _client_settings(evidence: Evidence) -> dict[str, str]:

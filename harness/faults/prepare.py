@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.errors import BadInput
+from harness.errors import BadInput, StackError
 from harness.faults.cut import Cut, cut_between
 from harness.faults.journal import Fault
 from harness.faults.mechanism import Mechanism
@@ -50,7 +50,7 @@ def prepare(
         StackError: the cluster does not answer.
     """
     target = resolve(spec.target, stack.roles, stack)
-    traits = dict(spec.traits)
+    traits = spec.traits | _controls(stack, target)
     mechanism: Mechanism
     if spec.kind == "partition":
         peers = resolve_peers(spec, target, stack.roles, stack)
@@ -60,6 +60,14 @@ def prepare(
     else:
         mechanism = _on_processes(spec, stack, target, ready_seconds)
     return Prepared(target, mechanism, _facts(spec, number, stack, target, mechanism.undo, traits, topic))
+
+
+def _controls(stack: Stack, target: Resolution) -> dict[str, str]:
+    """Whether the target holds the active controller: its loss costs an election more."""
+    try:
+        return {"controller": "yes" if stack.roles.controller() in target.nodes else "no"}
+    except StackError:
+        return {"controller": "unknown"}
 
 
 def _cut(

@@ -1,6 +1,7 @@
 """The command line: what it answers, what it refuses, and that refusing starts nothing."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from harness import bundle
 from harness.scenario import discover
 
 SCENARIOS = sorted(discover(bundle.scenarios()))
-GOLDEN = bundle.fixtures() / "golden" / "leader-killed"
+GOLDEN = sorted(path.parent for path in (bundle.fixtures() / "golden").glob("*/run.json"))
 
 
 def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -74,6 +75,31 @@ def test_every_scenario_can_be_rehearsed(name: str, tmp_path: Path) -> None:
     assert "inject" in done.stdout
     assert "verify" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stored", GOLDEN, ids=lambda stored: stored.name)
+def test_a_stored_run_is_judged_again_without_its_stack(stored: Path, tmp_path: Path) -> None:
+    """`verify` reaches the verdict of the drill from the run directory alone, with the drill's exit code."""
+    copy = Path(shutil.copytree(stored, tmp_path / stored.name))
+    before = json.loads((copy / "run.json").read_text())
+
+    done = harness("verify", str(copy), "--json")
+
+    after = json.loads(done.stdout)
+    assert (before["verdict"], before["findings"]) == (after["verdict"], after["findings"])
+    assert done.returncode == before["exit_code"]
+
+
+def test_a_report_can_be_written_anew(tmp_path: Path) -> None:
+    """`report` writes both files again and names them."""
+    copy = Path(shutil.copytree(GOLDEN[0], tmp_path / "run"))
+    for name in ("report.html", "junit.xml"):
+        (copy / name).unlink()
+
+    done = harness("report", str(copy))
+
+    assert done.stdout.split() == [str(copy / "report.html"), str(copy / "junit.xml")]
+    assert (copy / "report.html").read_text().startswith("<!doctype html>")
 
 
 def test_list_names_every_scenario_with_its_sentence() -> None:

@@ -369,6 +369,14 @@ def test_what_cannot_be_hit_is_refused(spec: FaultSpec, error: type[Exception], 
         prepare(spec, 1, stack, Cuts(stack.nodes))
 
 
+@pytest.mark.parametrize(("number", "controls"), [(1, "no"), (2, "yes")])
+def test_the_journal_notes_whether_the_target_was_the_controller(number: int, controls: str) -> None:
+    """An expectation of recovery depends on it: a lost controller costs an election more."""
+    stack = FakeStack()
+
+    assert prepare(kill(broker(number)), 1, stack, Cuts(stack.nodes)).facts.traits["controller"] == controls
+
+
 def test_the_journal_notes_the_partitions_that_the_target_led() -> None:
     """With the load's topic known, the facts hold which of its partitions every hit broker led."""
     stack = FakeStack()
