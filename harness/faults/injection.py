@@ -32,7 +32,7 @@ from harness.clock import MONOTONIC, NANOS_PER_SECOND, Clock
 from harness.errors import FaultLeftBehind, HarnessError, StackError
 from harness.faults.journal import Journal, Step
 from harness.faults.mechanism import Mechanism, Seen
-from harness.faults.nft import Cuts
+from harness.faults.nft import LEASE_SECONDS, Cuts
 from harness.faults.prepare import READY_SECONDS, Prepared, prepare
 from harness.faults.reach import Pair, all_pairs, connecting, listed
 from harness.faults.selectors import Resolution
@@ -72,6 +72,7 @@ class Injector:
         journal: where every step is written, ahead of the fault.
         topic: the load's topic, to note which of its partitions a target led; empty: none.
         ready_seconds: how long a healed service may take until it serves again.
+        lease_seconds: how long a cut outlives a harness that no longer renews it.
         clock: for holding and for instants.
     """
 
@@ -82,11 +83,12 @@ class Injector:
         *,
         topic: str = "",
         ready_seconds: float = READY_SECONDS,
+        lease_seconds: int = LEASE_SECONDS,
         clock: Clock = MONOTONIC,
     ) -> None:
         self.stack, self.journal, self.clock = stack, journal, clock
         self._topic, self._ready_seconds = topic, ready_seconds
-        self._cuts = Cuts(stack.nodes)
+        self._cuts = Cuts(stack.nodes, lease_seconds=lease_seconds)
         self._numbers = itertools.count(1)
         self._active: dict[int, Injection] = {}
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.clock import MONOTONIC
 from harness.faults.injection import Injector
 from harness.faults.journal import Fault, Journal, Step, read_lines
-from harness.faults.nft import Cuts, blocks_at, standing
+from harness.faults.nft import LEASE_SECONDS, Cuts, blocks_at, standing
 from harness.faults.reach import Pair, all_pairs, connecting
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
@@ -32,10 +32,11 @@ Story = Callable[[Path, object], Seen]
 
 
 @contextlib.contextmanager
-def injector_for(arena: Arena, folder: Path) -> Iterator[Injector]:
+def injector_for(arena: Arena, folder: Path, *, lease_seconds: int = LEASE_SECONDS) -> Iterator[Injector]:
     """An injector with its journal in *folder*."""
     journal = Journal(folder / "journal.jsonl")
-    with contextlib.closing(journal), Injector(arena, journal, topic="orders", ready_seconds=10) as injector:
+    made = Injector(arena, journal, topic="orders", ready_seconds=10, lease_seconds=lease_seconds)
+    with contextlib.closing(journal), made as injector:
         yield injector
 
 
@@ -324,11 +325,12 @@ def sweep(folder: Path, stop_at: object) -> Seen:
     return {"points": journal._point}
 
 
-def stopped_harness(folder: Path, _: object) -> Seen:
+def stopped_harness(folder: Path, lease_seconds: object) -> Seen:
     """Hold a cut and a pause until the test lets go; a prober beside looks on."""
+    lease = lease_seconds if isinstance(lease_seconds, int) else LEASE_SECONDS
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     arena = Arena(folder.name, folder)
-    with Watch(folder, folder.name), injector_for(arena, folder) as injector:
+    with Watch(folder, folder.name), injector_for(arena, folder, lease_seconds=lease) as injector:
         cut, paused = injector.inject(isolate(broker(1))), injector.inject(pause(broker(2)))
         with cut, paused:
             pid = arena.services["broker-2"].process.pid

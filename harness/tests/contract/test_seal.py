@@ -217,7 +217,8 @@ def test_a_stopped_harness_heals_within_a_lease(tmp_path: Path) -> None:
 def test_heal_undoes_from_outside_what_a_hung_harness_left(tmp_path: Path) -> None:
     """`heal` from another shell leaves a live run alone, and undoes the faults of one that hangs."""
     run = tmp_path.name
-    keeper = inside.start("stopped_harness", tmp_path)
+    # The lease outlasts the test: nothing but heal may end the cut.
+    keeper = inside.start("stopped_harness", tmp_path, given=600)
     try:
         _wait((tmp_path / "ready").exists, 20)
         alive = _heal(run)
