@@ -59,8 +59,8 @@ def run(
     as_json: bool,
 ) -> int:
     """Boot the stack, tell SCENARIO, judge, and leave OUT/<run-id>/ with a report."""
-    from harness import launch, seeds  # noqa: PLC0415
-    from harness.stack import enclosure  # noqa: PLC0415
+    from harness import launch, seeds
+    from harness.stack import enclosure
 
     if platform not in PLATFORMS:
         raise unknown_name("platform", platform, PLATFORMS)
@@ -79,9 +79,9 @@ def run(
 @_json
 def verify(path: Path, *, as_json: bool) -> int:
     """Judge a stored RUN again, from its ledger alone, and write run.json and the report anew."""
-    from harness.display import PlainDisplay  # noqa: PLC0415
-    from harness.lifecycle import report as judge_and_report  # noqa: PLC0415
-    from harness.rundir import RunDirectory  # noqa: PLC0415
+    from harness.display import PlainDisplay
+    from harness.lifecycle import report as judge_and_report
+    from harness.rundir import RunDirectory
 
     directory = RunDirectory.open(path)
     document = judge_and_report(directory, PlainDisplay())
@@ -93,9 +93,9 @@ def verify(path: Path, *, as_json: bool) -> int:
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
 def report(path: Path) -> int:
     """Write report.html and junit.xml of a stored RUN anew, from run.json and the ledger."""
-    from harness.report.html import write_report  # noqa: PLC0415
-    from harness.report.junit import write_junit  # noqa: PLC0415
-    from harness.rundir import RunDirectory  # noqa: PLC0415
+    from harness.report.html import write_report
+    from harness.report.junit import write_junit
+    from harness.rundir import RunDirectory
 
     directory = RunDirectory.open(path)
     click.echo(write_report(directory))
@@ -107,7 +107,7 @@ def report(path: Path) -> int:
 @_json
 def doctor(*, as_json: bool) -> int:
     """Check that this machine can run drills; print the fixing command for each failure."""
-    from harness.doctor import examine, render  # noqa: PLC0415
+    from harness.doctor import examine, render
 
     checks = examine()
     if as_json:
@@ -125,7 +125,7 @@ def doctor(*, as_json: bool) -> int:
 @_json
 def heal(*, abort: bool, out: Path, as_json: bool) -> int:
     """Remove every fault that a dead or stuck run left behind; repeating it does no harm."""
-    from harness.faults import heal as healing  # noqa: PLC0415
+    from harness.faults import heal as healing
 
     said: list[str] = []
     code = healing.heal(abort=abort, folders=[out], say=said.append if as_json else click.echo)
@@ -139,10 +139,10 @@ def heal(*, abort: bool, out: Path, as_json: bool) -> int:
 @_json
 def list_(folder: Path | None, *, as_json: bool) -> int:
     """List the scenarios, the stacks and the Kafka versions there are."""
-    from harness import bundle  # noqa: PLC0415
-    from harness.scenario import discover  # noqa: PLC0415
-    from harness.stack.artifacts import locked_versions  # noqa: PLC0415
-    from harness.stack.definition import stack_names  # noqa: PLC0415
+    from harness import bundle
+    from harness.scenario import discover
+    from harness.stack.artifacts import locked_versions
+    from harness.stack.definition import stack_names
 
     found = discover(folder or bundle.scenarios())
     stacks = stack_names(bundle.fixtures() / "stacks")
@@ -165,8 +165,8 @@ def list_(folder: Path | None, *, as_json: bool) -> int:
 def _chosen(
     name: str, folder: Path | None, given: tuple[str, ...]
 ) -> tuple[Scenario, Prepared, dict[str, str]]:
-    from harness import bundle, launch  # noqa: PLC0415
-    from harness.scenario import find  # noqa: PLC0415
+    from harness import bundle, launch
+    from harness.scenario import find
 
     chosen = find(folder or bundle.scenarios(), name)
     budgets = {f"budgets.{name}": str(value) for name, value in chosen.budgets.items()}
@@ -175,7 +175,7 @@ def _chosen(
 
 
 def _rehearse(chosen: Scenario, prepared: Prepared) -> int:
-    from harness.rehearsal import rehearse  # noqa: PLC0415
+    from harness.rehearsal import rehearse
 
     for line in rehearse(chosen, prepared.definition):
         click.echo(line)
@@ -183,14 +183,14 @@ def _rehearse(chosen: Scenario, prepared: Prepared) -> int:
 
 
 def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, as_json: bool) -> int:
-    from harness.display import open_display  # noqa: PLC0415
-    from harness.interrupts import Interrupted, Interrupts  # noqa: PLC0415
-    from harness.lifecycle import execute  # noqa: PLC0415
-    from harness.run import Order  # noqa: PLC0415
-    from harness.rundir import RunDirectory  # noqa: PLC0415
-    from harness.stack.artifacts import cache_folder  # noqa: PLC0415
-    from harness.stack.java import find_java  # noqa: PLC0415
-    from harness.stack.kafka_files import KafkaSoftware  # noqa: PLC0415
+    from harness.display import open_display
+    from harness.interrupts import Interrupted, Interrupts
+    from harness.lifecycle import execute
+    from harness.run import Order
+    from harness.rundir import RunDirectory
+    from harness.stack.artifacts import cache_folder
+    from harness.stack.java import find_java
+    from harness.stack.kafka_files import KafkaSoftware
 
     interrupts = Interrupts()
     interrupts.install()
@@ -215,8 +215,8 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
 
 
 def _print_result(directory: object, *, as_json: bool) -> None:
-    from harness.report.terminal import summary_lines  # noqa: PLC0415
-    from harness.rundir import RunDirectory  # noqa: PLC0415
+    from harness.report.terminal import summary_lines
+    from harness.rundir import RunDirectory
 
     assert isinstance(directory, RunDirectory)
     document = directory.read_document()
@@ -246,7 +246,7 @@ def main() -> None:
 
 def _internal(error: Exception) -> ExitCode:
     """Keep the traceback in a file and say where it is."""
-    from harness.stack.artifacts import cache_folder  # noqa: PLC0415
+    from harness.stack.artifacts import cache_folder
 
     place = (
         Path(os.environ.get("HARNESS_DIR", "")) / "logs" if "HARNESS_DIR" in os.environ else cache_folder()

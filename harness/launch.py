@@ -79,7 +79,7 @@ def parse_settings(given: Sequence[str]) -> dict[str, str]:
 
 def fetch(prepared: Prepared) -> None:
     """Have every jar of the stack in the cache, whole; shows progress when some must be fetched."""
-    from harness.display import FetchProgress  # noqa: PLC0415 - rich, only when something is run
+    from harness.display import FetchProgress
 
     with FetchProgress().shown() as progress:
         ensure(prepared.jars, progress)
@@ -87,7 +87,7 @@ def fetch(prepared: Prepared) -> None:
 
 def enter(argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int) -> NoReturn:
     """Become the keeper of an enclosure in which ``harness`` runs with *argv*."""
-    from harness.doctor import preflight  # noqa: PLC0415 - psutil, only when something is run
+    from harness.doctor import preflight
 
     preflight(directory.parent)
     with machine_lock(directory.name):

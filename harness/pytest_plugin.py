@@ -56,7 +56,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a scenario; every other test is left to pytest."""
     if pyfuncitem.get_closest_marker("scenario") is None:
         return None
-    from harness.scenario import from_function  # noqa: PLC0415 - only when there is a scenario
+    from harness.scenario import from_function
 
     scenario = from_function(pyfuncitem.obj, pyfuncitem.path)
     assert scenario is not None
@@ -100,7 +100,7 @@ def _drill(scenario: Scenario, item: pytest.Function) -> None:
 
 
 def _judge(scenario: Scenario, told: str, item: pytest.Function) -> None:
-    from harness.findings import RunDocument  # noqa: PLC0415 - pydantic, only when there is a scenario
+    from harness.findings import RunDocument
 
     document = RunDocument.model_validate_json(told)
     item.user_properties += [

@@ -46,8 +46,9 @@ from harness.stack.seams import Node
 from harness.waiting import NotYet, wait_for
 
 _DRAIN_S = 30.0
-_WARM_UP_S = 4.0
+_WARM_UP_S, _WARM_UP_AT_MOST_S = 3.0, 20.0
 """Fresh JVMs are slow; what they do in this time belongs to no phase that is judged."""
+_WAITING_SHARE = 0.05
 _FENCE_S = 60.0
 _READY_S = 30.0
 _STALE_NS = NANOS_PER_SECOND
@@ -112,8 +113,7 @@ class LiveRun:
         engine.start()
         self._engine, self._plan = engine, plan
         try:
-            self._display.say(f"warm up {_WARM_UP_S:g} s at {rate:,.0f} records/s")
-            self._hold_until(MONOTONIC.now() + int(_WARM_UP_S * NANOS_PER_SECOND))
+            self._warm_up()
             yield
         except BaseException:
             with self._interrupts.shielded():
@@ -234,6 +234,26 @@ class LiveRun:
                 client=client,
             )
         )
+
+    def _warm_up(self) -> None:
+        """Return when the load is served at once, as it is before anything is disturbed."""
+        self._display.say("warm up")
+        self._hold_until(MONOTONIC.now() + int(_WARM_UP_S * NANOS_PER_SECOND))
+        try:
+            wait_for(self._settled, what="an even load", seconds=_WARM_UP_AT_MOST_S, every=0.0)
+        except StackError as error:
+            self.note(f"the baseline may be unstable: {error.why}")
+
+    def _settled(self) -> None:
+        """Two looks a second apart at next to nothing waiting; records wait for milliseconds, not more."""
+        looks = []
+        for _ in range(2):
+            self._hold_until(MONOTONIC.now() + NANOS_PER_SECOND)
+            looks.append(self._progress())
+        asked = looks[1].attempted - looks[0].attempted
+        waiting = max(look.attempted - look.ok - look.fail - look.unknown for look in looks)
+        if waiting > _WAITING_SHARE * asked:
+            raise NotYet(f"{waiting} of {asked} records a second wait")
 
     def _end_load(self, engine: LoadEngine, *, drain_seconds: float) -> None:
         self._display.now("draining")

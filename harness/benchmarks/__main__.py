@@ -35,10 +35,10 @@ def main() -> int:
 
 
 def _inside(prepared: launch.Prepared) -> int:
-    from harness.benchmarks.cluster import Bench  # noqa: PLC0415 - only inside
-    from harness.stack.artifacts import cache_folder  # noqa: PLC0415
-    from harness.stack.java import find_java  # noqa: PLC0415
-    from harness.stack.kafka_files import KafkaSoftware  # noqa: PLC0415
+    from harness.benchmarks.cluster import Bench
+    from harness.stack.artifacts import cache_folder
+    from harness.stack.java import find_java
+    from harness.stack.kafka_files import KafkaSoftware
 
     store = cache_folder() / "jars"
     software = KafkaSoftware(find_java(), tuple(store / jar.path for jar in prepared.jars))
@@ -50,8 +50,8 @@ def _inside(prepared: launch.Prepared) -> int:
 
 
 def _finish(result: Path, out: Path) -> int:
-    from harness.benchmarks import checking, quickstart  # noqa: PLC0415 - after the cluster is gone
-    from harness.benchmarks.figures import Figure, table  # noqa: PLC0415
+    from harness.benchmarks import checking, quickstart
+    from harness.benchmarks.figures import Figure, table
 
     figures = [Figure(**one) for one in json.loads(result.read_text())]
     figures += [*checking.measure(), *quickstart.measure()]

@@ -11,7 +11,9 @@ it comes from, by kind:
   a fresh session.
 * A broker that stops cleanly hands its leaderships over within a heartbeat.
 * A request that is under way to a silent leader dies with the client's request
-  timeout or when the leader is back, whichever comes first.
+  timeout, or gets through when the leader is back, whichever comes first. TCP doubles
+  its interval between two tries (RFC 6298, 5.5), so the next try may come as much
+  after the healing as the cut was long.
 * A broker cut off from its followers or from its clients alone keeps its
   session, so nothing fails over: its partitions wait for the healing.
 * When fewer replicas are left than ``min.insync.replicas``, writes wait for the healing.
@@ -93,7 +95,8 @@ def expected(impact: Impact, effective: Mapping[str, str]) -> Expected | None:
 def _silenced(impact: Impact, effective: Mapping[str, str], election: Expected) -> Expected:
     """A target that runs on, paused or cut off from somebody."""
     if impact.scope == "clients":
-        return _held(impact) + _sum(effective, *_REJOIN)
+        freed = max(_held(impact), _freed(impact, effective), key=lambda each: each.seconds)
+        return freed + _sum(effective, *_REJOIN)
     if impact.scope == "followers":
         return _held(impact) + _sum(effective, *_RESUME) + election
     return _unheard(impact, effective, election)
@@ -104,10 +107,16 @@ def _unheard(impact: Impact, effective: Mapping[str, str], election: Expected) -
     fenced = election + _sum(effective, *_SESSION)
     if not impact.leads:
         return fenced
-    given_up = _sum(effective, _client_timeout(effective))
-    freed = min(_held(impact), given_up, key=lambda each: each.seconds)
+    freed = _freed(impact, effective)
     # The client comes back to a leader only once there is a new one, or the old one is back.
     return max(fenced, freed + _sum(effective, *_RESUME), key=lambda each: each.seconds)
+
+
+def _freed(impact: Impact, effective: Mapping[str, str]) -> Expected:
+    """Until a request under way to a silent leader is answered or given up."""
+    words = f"TCP tries again within twice the {impact.held_s:.1f} s in force"
+    tried_again = Expected(2 * impact.held_s, words)
+    return min(tried_again, _sum(effective, _client_timeout(effective)), key=lambda each: each.seconds)
 
 
 def _starves_writes(impact: Impact, effective: Mapping[str, str]) -> bool:

@@ -30,9 +30,10 @@ CLIENT_DEFAULTS = {
     "acks": "all",
     "linger.ms": "2",
     "socket.nagle.disable": "true",
-    # As in Kafka's own producer. librdkafka would wait up to 10 s before it calls a broker
-    # that came back, and the run would take the client's patience for the cluster's recovery.
+    # As in Kafka's own producer. librdkafka would wait a minute for an answer, and up to 10 s before it
+    # calls a broker that came back: the run would take the client's patience for the cluster's recovery.
     "message.timeout.ms": "120000",
+    "socket.timeout.ms": "30000",
     "reconnect.backoff.ms": "50",
     "reconnect.backoff.max.ms": "1000",
 }

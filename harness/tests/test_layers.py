@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -43,20 +42,6 @@ HEAVY = {
 }
 WHOLE_FILE = 400
 
-REGISTRIES = [
-    ".".join(parts)
-    for parts in (
-        *(("pypi", "org"), ("pythonhosted", "org"), ("maven", "org"), ("maven", "apache", "org")),
-        *(
-            ("npmjs", "org"),
-            ("npmjs", "com"),
-            ("docker", "io"),
-            ("quay", "io"),
-            ("ghcr", "io"),
-            ("gcr", "io"),
-        ),
-    )
-]
 FORBIDDEN_CALLS = {"os.system", "os.popen", "eval", "exec", "yaml.load", "yaml.unsafe_load", "pickle.loads"}
 MAY_CATCH_ALL = {
     "harness.checkers.compose",  # a checker that fails is UNKNOWN, and the next still runs
@@ -207,24 +192,3 @@ def test_every_test_says_what_it_holds(module: Module) -> None:
     skips = [name for name, _ in module.calls() if name.startswith(("pytest.skip", "pytest.mark.skip"))]
 
     assert (mute, mocks, skips) == ([], [], [])
-
-
-def test_no_file_names_a_package_registry() -> None:
-    """Where packages come from is the business of pip's and Maven's own settings."""
-    named_in = [
-        (path.relative_to(ROOT).as_posix(), host)
-        for path in text_files()
-        for host in REGISTRIES
-        if host in path.read_text(encoding="utf-8")
-    ]
-
-    assert named_in == []
-
-
-def text_files() -> Iterator[Path]:
-    """Every text file of the project: what lies at the top, and all below the folders that hold sources."""
-    folders = ("harness", "scenarios", "fixtures", "docs", ".ci")
-    below = (path for folder in folders for path in sorted((ROOT / folder).rglob("*")))
-    for path in (*sorted(ROOT.iterdir()), *below):
-        if path.is_file() and "__pycache__" not in path.parts and b"\0" not in path.read_bytes():
-            yield path
