@@ -38,7 +38,7 @@ class KafkaAdmin:
         self._brokers = brokers
         self._port = port
         self.bootstrap = ",".join(f"{address}:{port}" for _, address in brokers.values())
-        self._client = AdminClient({"bootstrap.servers": self.bootstrap, **QUIET})
+        self._client = self._connected()
 
     def brokers(self) -> tuple[str, ...]:
         """Every broker of the stack, sorted."""
@@ -185,7 +185,7 @@ class KafkaAdmin:
 
     def _create(self, topic: NewTopic) -> None:
         try:
-            self._client.create_topics([topic], request_timeout=_CALL_S * 2)[topic.topic].result()
+            self._client.create_topics([topic], request_timeout=_CALL_S)[topic.topic].result()
         except KafkaException as error:
             # An earlier try may have been carried out although its answer was lost.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
@@ -218,9 +218,19 @@ class KafkaAdmin:
         return self._brokers.get(broker_id, ("none", ""))[0]
 
     def _patiently(self, what: str, observe: Callable[[], T], seconds: float = _PATIENCE_S) -> T:
-        return wait_for(
-            observe, what=what, seconds=seconds, retry_on=(KafkaException,), fix="see logs/broker-*.log"
-        )
+        def once() -> T:
+            try:
+                return observe()
+            except KafkaException as error:
+                # A client that met the cluster while it booted may wait for ever for a broker that
+                # was not the controller after all: the next try asks with a fresh one.
+                self._client = self._connected()
+                raise NotYet(str(error)) from error
+
+        return wait_for(once, what=what, seconds=seconds, fix="see logs/broker-*.log")
+
+    def _connected(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.bootstrap, **QUIET})
 
 
 QUIET = {"log_level": 0, "socket.connection.setup.timeout.ms": 2000, "reconnect.backoff.max.ms": 500}
