@@ -43,6 +43,7 @@ from harness.faults.observed import (
 
 LEASE_SECONDS = 5.0
 ABORT_SECONDS = 20.0
+KILL_SECONDS = 5.0
 NOTHING, LEFT_BEHIND = 0, 4
 _TABLE = ("inet", "harness")
 _NFT_SECONDS = 5.0
@@ -249,8 +250,13 @@ def _resume(process: Marked) -> None:
 
 
 def _kill(process: Marked) -> None:
-    if start_ticks(process.pid) == process.ticks:
-        os.kill(process.pid, signal.SIGKILL)
+    """End *process*, and return when it is gone: what is found afterwards must not count the dying."""
+    if start_ticks(process.pid) != process.ticks:
+        return
+    os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + KILL_SECONDS
+    while time.monotonic() < deadline and stat_fields(process.pid)[:1] not in ([], ["Z"], ["X"]):
+        MONOTONIC.sleep(0.01)
 
 
 def _delete(network: Network) -> None:
