@@ -251,7 +251,7 @@ class LiveRun:
             self._hold_until(MONOTONIC.now() + NANOS_PER_SECOND)
             looks.append(self._progress())
         asked = looks[1].attempted - looks[0].attempted
-        waiting = max(look.attempted - look.ok - look.fail - look.unknown for look in looks)
+        waiting = max(look.waiting for look in looks)
         if waiting > _WAITING_SHARE * asked:
             raise NotYet(f"{waiting} of {asked} records a second wait")
 
@@ -284,9 +284,8 @@ class LiveRun:
         self._hold_until(MONOTONIC.now() + int(_RECOVERED_S * NANOS_PER_SECOND))
         after = self._progress()
         asked, served = after.attempted - before.attempted, after.ok - before.ok
-        waiting = after.attempted - after.ok - after.fail - after.unknown
-        if asked == 0 or served < _RECOVERED_RATE * asked or waiting > asked / _RECOVERED_S:
-            raise NotYet(f"{served} of {asked} records served in {_RECOVERED_S:g} s, {waiting} waiting")
+        if asked == 0 or served < _RECOVERED_RATE * asked or after.waiting > asked / _RECOVERED_S:
+            raise NotYet(f"{served} of {asked} records served in {_RECOVERED_S:g} s, {after.waiting} waiting")
 
     def _hold_until(self, instant: int) -> None:
         while (left := seconds_between(MONOTONIC.now(), instant)) > 0:
@@ -308,8 +307,7 @@ class LiveRun:
         if self._engine is None:
             return
         seen = self._engine.progress()
-        waiting = seen.attempted - seen.ok - seen.fail - seen.unknown
-        self._display.now(f"{left:4.0f} s left · {seen.ok:,} acknowledged · {waiting:,} waiting")
+        self._display.now(f"{left:4.0f} s left · {seen.ok:,} acknowledged · {seen.waiting:,} waiting")
 
     def _enter(self, phase: Phase) -> None:
         self._display.say(f"{phase.value}")

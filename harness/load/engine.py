@@ -40,6 +40,11 @@ class LoadProgress:
     fail: int
     unknown: int
 
+    @property
+    def waiting(self) -> int:
+        """Records without an outcome."""
+        return self.attempted - self.ok - self.fail - self.unknown
+
 
 @dataclass(frozen=True, slots=True)
 class LoadTotals:
