@@ -52,10 +52,27 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+GuaranteeName = Literal[
+    "no_loss",
+    "no_duplicates",
+    "order_per_key",
+    "no_phantoms",
+    "integrity",
+    "results_exact",
+    "results_single",
+    "every_record_placed",
+    "state_kept",
+    "archive_complete",
+    "archive_single",
+    "archive_intact",
+    "metrics_complete",
+]
+
+
 class Guarantee(Frozen):
     """What must hold of records. ``allowed`` violations are excused, the next one fails."""
 
-    name: Literal["no_loss", "no_duplicates", "order_per_key", "no_phantoms", "integrity"]
+    name: GuaranteeName
     allowed: int = 0
 
 
@@ -133,22 +150,6 @@ class LoadPlanned(_Event):
     client: dict[str, str]
 
 
-class LoadEnded(_Event):
-    """What Locust itself counted, to be held against the ledger; one request is one batch.
-
-    ``first_t`` and ``last_t`` bound the intended instants that were due.
-    ``clean`` is False when a worker died or its ledger had a cut tail.
-    """
-
-    kind: Literal["load-ended"] = "load-ended"
-    first_t: int
-    last_t: int
-    locust_requests: int
-    locust_failures: int
-    clean: bool
-    detail: str = ""
-
-
 class Fence(Frozen):
     """One partition's proof that everything was read: ``position`` passed ``sentinel_offset``."""
 
@@ -164,6 +165,83 @@ class Fence(Frozen):
         """Whether the partition was read through the sentinel from its first offset."""
         reached = self.position > self.sentinel_offset >= self.end_offset
         return reached and self.end_offset == self.committed_end_offset
+
+
+class PipelinePlanned(_Event):
+    """What lies behind the source topic: how its job makes results, and where each kind goes.
+
+    Windows are tumbling in event time, ``window_ms`` long, aligned to the epoch; a record is late
+    when the watermark, ``out_of_order_ms`` behind the newest event, has passed its window's end.
+    ``guarantee`` is that of the job's sinks. ``parts`` names every hop that this run executes.
+    """
+
+    kind: Literal["pipeline-planned"] = "pipeline-planned"
+    source: str
+    results: str
+    dead_letters: str
+    late: str
+    archive: str
+    metrics_bucket: str
+    window_ms: int
+    out_of_order_ms: int
+    dedup_ttl_ms: int
+    guarantee: Literal["exactly-once", "at-least-once", "none"]
+    parts: tuple[Literal["source", "results", "archive", "metrics"], ...]
+
+
+class JobStarted(_Event):
+    """The job was handed to Flink: the first time, or again after a failure or an upgrade.
+
+    ``restored_from`` is the savepoint or checkpoint it began from; empty: it began without state.
+    """
+
+    kind: Literal["job-started"] = "job-started"
+    job_id: str
+    jar: str
+    jar_sha256: str
+    main: str
+    arguments: tuple[str, ...]
+    restored_from: str = ""
+
+
+class HopRead(_Event):
+    """One hop was read back, or why it could not be.
+
+    ``complete`` says that nothing more can come: every input was processed, the outputs committed and
+    read through a fence, or that the hop's worker has ended for good (``detail`` then says so).
+    ``counts`` are what the reader or the worker itself counted, by name.
+    """
+
+    kind: Literal["hop-read"] = "hop-read"
+    hop: Literal["source", "results", "dead-letters", "late", "archive", "metrics"]
+    complete: bool
+    detail: str = ""
+    fences: tuple[Fence, ...] = ()
+    counts: dict[str, int] = {}
+
+
+class NotExecuted(_Event):
+    """A part of the scenario that this run could not execute, and why; never counts as passed."""
+
+    kind: Literal["not-executed"] = "not-executed"
+    part: str
+    reason: str
+
+
+class LoadEnded(_Event):
+    """What Locust itself counted, to be held against the ledger; one request is one batch.
+
+    ``first_t`` and ``last_t`` bound the intended instants that were due.
+    ``clean`` is False when a worker died or its ledger had a cut tail.
+    """
+
+    kind: Literal["load-ended"] = "load-ended"
+    first_t: int
+    last_t: int
+    locust_requests: int
+    locust_failures: int
+    clean: bool
+    detail: str = ""
 
 
 class FencePassed(_Event):
@@ -207,6 +285,10 @@ Event = Annotated[
     | EnvironmentSeen
     | PhaseEntered
     | LoadPlanned
+    | PipelinePlanned
+    | JobStarted
+    | HopRead
+    | NotExecuted
     | LoadEnded
     | FencePassed
     | RecoveryExpected

@@ -13,6 +13,17 @@ Three tables, each an Arrow IPC stream per writer while the run goes on
               sequences of one producer. ``state`` is a ``ReadState``; rows that are not GOOD hold one
               record each, with producer and first_seq as far as they could be parsed, else -1.
 
+A stack with a pipeline behind the topic has five more, of what each hop held in the end:
+
+``inputs``    one row per record of the source log that is one of the load's, in log order: its id, the
+              key, event time and value it carries, and whether the job may take it (``flaw`` is empty)
+              or has to refuse it (what is wrong with it).
+``results``   one row per window result, as read from the results topic.
+``placed``    one row per record that the job put elsewhere than into a window: ``place`` is "late" or
+              "dead", ``reason`` the job's own word.
+``archive``   one row per run of archived records of one source partition: consecutive offsets and lines.
+``objects``   one row per object of the archive: its size, lines, and what is wrong with it, if anything.
+
 All instants are CLOCK_MONOTONIC nanoseconds. ``t_intended`` is when the plan wanted the batch
 sent, ``t_sent`` when it was handed to the client, ``t_done`` when its outcome was known.
 """
@@ -48,6 +59,67 @@ READS = pa.schema(
         ("first_offset", pa.int64()),
         ("state", pa.int8()),
         ("detail", pa.string()),
+    ]
+)
+
+INPUTS = pa.schema(
+    [
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("producer", pa.int32()),
+        ("sequence", pa.int64()),
+        ("key", pa.int32()),
+        ("event_ms", pa.int64()),
+        ("value", pa.int64()),
+        ("flaw", pa.string()),
+    ]
+)
+
+RESULTS = pa.schema(
+    [
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("key", pa.int32()),
+        ("window_ms", pa.int64()),
+        ("count", pa.int64()),
+        ("sum", pa.int64()),
+        ("min", pa.int64()),
+        ("max", pa.int64()),
+        ("fingerprint", pa.int64()),
+        ("total_count", pa.int64()),
+        ("total_sum", pa.int64()),
+        ("made_ms", pa.int64()),
+        ("appended_ms", pa.int64()),
+    ]
+)
+
+PLACED = pa.schema(
+    [
+        ("place", pa.string()),
+        ("reason", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+    ]
+)
+
+ARCHIVE = pa.schema(
+    [
+        ("object", pa.int32()),
+        ("first_line", pa.int64()),
+        ("partition", pa.int32()),
+        ("first_offset", pa.int64()),
+        ("count", pa.int64()),
+    ]
+)
+
+OBJECTS = pa.schema(
+    [
+        ("object", pa.int32()),
+        ("bucket", pa.string()),
+        ("name", pa.string()),
+        ("bytes", pa.int64()),
+        ("lines", pa.int64()),
+        ("flaw", pa.string()),
     ]
 )
 

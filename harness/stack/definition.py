@@ -9,18 +9,26 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
 from harness.errors import BadInput, unknown_name
 from harness.model import Budgets, Frozen
+from harness.stack.components import (
+    FlinkDefinition,
+    JobDefinition,
+    KafkaDefinition,
+    ObjectsDefinition,
+    TopicsDefinition,
+    VectorDefinition,
+)
 
 _BENCHMARK_NETWORK = ipaddress.ip_network("198.18.0.0/15")
 _MAX_BYTES = 1_000_000
-PROPERTIES = "kafka.properties."
-"""A ``--set`` key that starts with this sets one broker property."""
+FREE = {"kafka.properties.": "kafka", "flink.config.": "flink"}
+"""A ``--set`` key that starts with one of these sets one broker property, or one key of flink-conf.yaml."""
 
 
 def _in_benchmark_network(address: str) -> str:
@@ -30,6 +38,9 @@ def _in_benchmark_network(address: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_in_benchmark_network)]
+
+
+Role = Literal["broker", "load", "jobmanager", "taskmanager", "zookeeper", "s3", "vector"]
 
 
 class NetworkDefinition(Frozen):
@@ -43,20 +54,8 @@ class NodeDefinition(Frozen):
     """One node."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
-    role: str = Field(pattern=r"^(broker|load)$")
+    role: Role
     address: Address
-
-
-class KafkaDefinition(Frozen):
-    """The Kafka component. ``overrides`` are broker properties from ``--set`` or a scenario."""
-
-    version: str
-    properties: str
-    heap_mb: int = Field(ge=128, le=16_384)
-    data_mb: int = Field(ge=64, le=1_000_000)
-    client_port: int = Field(ge=1024, le=65_535)
-    controller_port: int = Field(ge=1024, le=65_535)
-    overrides: dict[str, str] = {}
 
 
 class StackDefinition(Frozen):
@@ -67,7 +66,16 @@ class StackDefinition(Frozen):
     network: NetworkDefinition
     nodes: tuple[NodeDefinition, ...] = Field(min_length=1)
     kafka: KafkaDefinition
+    flink: FlinkDefinition | None = None
+    job: JobDefinition | None = None
+    topics: TopicsDefinition | None = None
+    objects: ObjectsDefinition | None = None
+    vector: VectorDefinition | None = None
     budgets: Budgets = Budgets()
+
+    def nodes_of(self, role: Role) -> tuple[NodeDefinition, ...]:
+        """The nodes that play *role*, in the order of the stack."""
+        return tuple(node for node in self.nodes if node.role == role)
 
 
 def stack_names(stacks: Path) -> list[str]:
@@ -104,8 +112,9 @@ def _load(path: Path) -> dict[str, object]:
 
 def _apply(raw: dict[str, object], key: str, value: str) -> None:
     """Set the dotted *key* of the nested *raw*; a property may hold dots of its own."""
-    if key.startswith(PROPERTIES):
-        path, last = ["kafka", "overrides"], key.removeprefix(PROPERTIES)
+    prefix = next((prefix for prefix in FREE if key.startswith(prefix)), "")
+    if prefix:
+        path, last = [FREE[prefix], "overrides"], key.removeprefix(prefix)
     elif key in settable():
         *path, last = key.split(".")
     else:
@@ -120,17 +129,23 @@ def _apply(raw: dict[str, object], key: str, value: str) -> None:
 
 
 def settable(model: type[Frozen] = StackDefinition, prefix: str = "") -> list[str]:
-    """Every dotted key that ``--set`` accepts; ``kafka.properties.NAME`` stands for any property."""
+    """Every dotted key that ``--set`` accepts; NAME stands for any broker property or Flink key."""
     found: list[str] = []
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Frozen):
-            found += settable(kind, f"{prefix}{name}.")
+        inner = _component(field.annotation)
+        if inner is not None:
+            found += settable(inner, f"{prefix}{name}.")
         elif name == "overrides":
-            found.append(PROPERTIES + "NAME")
-        elif get_origin(kind) is not tuple:
+            found += [f"{key}NAME" for key, component in FREE.items() if prefix == f"{component}."]
+        elif get_origin(field.annotation) is not tuple:
             found.append(prefix + name)
     return found
+
+
+def _component(annotation: object) -> type[Frozen] | None:
+    """The model behind an annotation ``M`` or ``M | None``; None when it is a plain value."""
+    choices = () if get_origin(annotation) is tuple else (annotation, *get_args(annotation))
+    return next((kind for kind in choices if isinstance(kind, type) and issubclass(kind, Frozen)), None)
 
 
 def _validated(raw: dict[str, object], path: Path) -> StackDefinition:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from harness.errors import StackError
 from harness.stack.artifacts import cache_folder
-from harness.stack.definition import KafkaDefinition, NodeDefinition, StackDefinition
+from harness.stack.components import KafkaDefinition
+from harness.stack.definition import NodeDefinition, StackDefinition
 from harness.stack.java import Java
 
 CLUSTER_ID = "ZWRnZS1oYXJuZXNzLTAwMQ"

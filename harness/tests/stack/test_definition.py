@@ -97,7 +97,7 @@ def test_a_list_cannot_be_set() -> None:
         ("198.18.0.11", "10.0.0.1", r"10\.0\.0\.1 is outside 198\.18\.0\.0/15"),
         ("198.18.0.11", "198.20.0.1", r"198\.20\.0\.1 is outside"),
         ("198.18.0.11", "nowhere", "does not appear to be an IPv4 or IPv6 address"),
-        ("role: broker", "role: king", "String should match pattern"),
+        ("role: broker", "role: king", "Input should be .broker."),
         ("name: broker-1", "name: ../x", "String should match pattern"),
         ("prefix: 24", "prefix: 8", "greater than or equal to 15"),
         ("heap_mb: 256", "heap_mb: lots", "valid integer"),

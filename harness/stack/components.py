@@ -1,0 +1,104 @@
+"""The components of a stack as data: what ``stack.yaml`` says of each, and nothing of how it is run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from harness.model import Frozen
+
+
+class KafkaDefinition(Frozen):
+    """The Kafka component. ``overrides`` are broker properties from ``--set`` or a scenario."""
+
+    version: str
+    properties: str
+    heap_mb: int = Field(ge=128, le=16_384)
+    data_mb: int = Field(ge=64, le=1_000_000)
+    client_port: int = Field(ge=1024, le=65_535)
+    controller_port: int = Field(ge=1024, le=65_535)
+    overrides: dict[str, str] = {}
+
+
+class FlinkDefinition(Frozen):
+    """The Flink session cluster. ``overrides`` are keys of ``flink-conf.yaml``.
+
+    ``high_availability`` keeps the JobManager's state in ZooKeeper and the object store, so that a new one
+    takes the jobs over. ``upgrade`` is what a job's restart by its operator begins from, in the words
+    of the Flink operator: a savepoint, the last checkpoint, or nothing.
+    """
+
+    version: str
+    config: str
+    job_manager_mb: int = Field(ge=256, le=65_536)
+    task_manager_mb: int = Field(ge=512, le=65_536)
+    data_mb: int = Field(ge=16, le=1_000_000)
+    slots: int = Field(ge=1, le=64)
+    parallelism: int = Field(ge=1, le=64)
+    high_availability: bool = False
+    upgrade: Literal["savepoint", "last-state", "stateless"] = "last-state"
+    rest_port: int = Field(default=8081, ge=1024, le=65_535)
+    metrics_port: int = Field(default=9249, ge=1024, le=65_535)
+    overrides: dict[str, str] = {}
+
+
+class JobDefinition(Frozen):
+    """The Flink job: which jar, and what it is told.
+
+    Args:
+        jar: ``edge-processor`` is the job that comes with the harness, built from its source; else a path.
+        main: the job's main class.
+        guarantee: the delivery guarantee of its Kafka sinks.
+        window_ms: the length of its tumbling event-time windows.
+        out_of_order_ms: how far event time may run backwards before a record is late.
+        idle_ms: a source partition without records for that long does not hold the watermark back.
+        dedup_ttl_ms: for how long the job remembers a record's id.
+        transaction_timeout_ms: after which a broker aborts a transaction that nobody ended.
+        archive: where every valid record goes, an object store address; empty: nowhere.
+        start: where a job without state begins: at the group's committed offsets, or at the log's end.
+    """
+
+    jar: str = "edge-processor"
+    main: str = "edge.EdgeProcessor"
+    guarantee: Literal["exactly-once", "at-least-once", "none"] = "exactly-once"
+    window_ms: int = Field(default=1_000, ge=1)
+    out_of_order_ms: int = Field(default=500, ge=0)
+    idle_ms: int = Field(default=2_000, ge=1)
+    dedup_ttl_ms: int = Field(default=120_000, ge=1)
+    transaction_timeout_ms: int = Field(default=600_000, ge=1_000)
+    archive: str = "s3://edge-archive/records"
+    start: Literal["committed", "latest"] = "committed"
+
+
+class TopicsDefinition(Frozen):
+    """Where the job's results go; the load's own topic is the job's source."""
+
+    results: str = "edge-out"
+    dead_letters: str = "edge-dlq"
+    late: str = "edge-late"
+    partitions: int = Field(default=6, ge=1, le=1_000)
+
+
+class ObjectsDefinition(Frozen):
+    """The object store: an S3 server with its buckets, on a disk of its own."""
+
+    version: str
+    port: int = Field(default=9000, ge=1024, le=65_535)
+    heap_mb: int = Field(default=192, ge=64, le=16_384)
+    data_mb: int = Field(ge=16, le=1_000_000)
+    region: str = "us-east-1"
+    access_key: str = "edge"
+    secret_key: str = "edge-secret"  # noqa: S105 - of a server that lives as long as one run
+    buckets: tuple[str, ...] = ("edge-archive", "edge-metrics", "edge-state")
+
+
+class VectorDefinition(Frozen):
+    """The metrics agent. ``binary`` is a name in PATH or a path; without it its hop is not executed."""
+
+    binary: str = "vector"
+    config: str = "vector.toml"
+    data_mb: int = Field(default=600, ge=1, le=1_000_000)
+    api_port: int = Field(default=8686, ge=1024, le=65_535)
+    metrics_port: int = Field(default=9598, ge=1024, le=65_535)
+    bucket: str = "edge-metrics"
