@@ -20,10 +20,10 @@ _SHOWN = 300
 
 
 class Refused(StackError):
-    """An answer came and it was no: ``status`` is the HTTP status (0: what came is not JSON)."""
+    """An answer came and it was no: ``status`` is the HTTP status (0: what came is not JSON), ``said`` its text."""
 
     def __init__(self, url: str, status: int, said: str) -> None:
-        self.status = status
+        self.status, self.said = status, said
         super().__init__(f"{url} answered {status or 'no JSON'}", why=" ".join(said.split())[:_SHOWN])
 
 

@@ -1,4 +1,4 @@
-"""The Flink component: JobManagers and TaskManagers of one session cluster, and the ZooKeeper of its HA mode."""
+"""The Flink component: JobManagers and TaskManagers of one session cluster, and its ZooKeeper."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class FlinkParts:
         config = self.logs / node.name
         config.mkdir(mode=0o700)
         shared = cluster_settings(self.definition, self.folder)
-        (config / "flink-conf.yaml").write_text(render_config(shared | own | settings))
+        (config / "flink-conf.yaml").write_text(render_config({**shared, **own, **settings}))
         log4j = self.folder / "log4j-console.properties"
         flags = (*memory.flags, f"-Dlog4j.configuration=file:{log4j}", f"-Djava.io.tmpdir={disk}")
         argv = self.software.command(

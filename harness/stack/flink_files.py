@@ -17,6 +17,7 @@ from harness.errors import BadInput
 from harness.stack.components import FlinkDefinition
 from harness.stack.definition import StackDefinition
 
+_REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 RPC_PORT, BLOB_PORT, DATA_PORT = 6123, 6124, 6121
 ZOOKEEPER_PORT = 2181
 
@@ -88,7 +89,7 @@ def render_config(settings: Mapping[str, str]) -> str:
 
 
 def cluster_settings(definition: StackDefinition, folder: Path) -> dict[str, str]:
-    """Every setting that all Flink processes share: the stack's file, ``--set``, then what the harness decides."""
+    """What all Flink processes are told: the stack's file, ``--set``, then what the harness decides."""
     flink = _flink(definition)
     return read_config(folder / flink.config) | flink.overrides | _decided(definition, flink)
 
@@ -122,7 +123,7 @@ def _decided(definition: StackDefinition, flink: FlinkDefinition) -> dict[str, s
         "taskmanager.rpc.port": str(RPC_PORT - 1),
         "parallelism.default": str(flink.parallelism),
         "metrics.reporters": "prom",
-        "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
+        "metrics.reporter.prom.factory.class": _REPORTER,
         "metrics.reporter.prom.port": str(flink.metrics_port),
         "web.submit.enable": "true",
     }

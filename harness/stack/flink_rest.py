@@ -6,21 +6,37 @@ no slot is free. Whether a job runs is told here by its tasks and completed chec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import requests
+from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from harness.errors import BadInput, StackError
+from harness.stack.flink_answers import (
+    Checkpoints,
+    Exceptions,
+    JobDetails,
+    Jobs,
+    Mark,
+    Overview,
+    Savepoint,
+    Submitted,
+    TaskManagers,
+    Trigger,
+    Upload,
+)
 from harness.waiting import NotYet, wait_for
+from harness.web import Refused, get_json, patch_json, post_file, post_json
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 _CALL_S = 3.0
 _UPLOAD_S = 30.0
 _SUBMIT_S = 60.0
+_NO_WATERMARK = -(2**62)
 ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 """States that a job does not leave by itself."""
 
@@ -34,8 +50,6 @@ class JobSeen:
     tasks_running: int
     tasks: int
     completed: int
-    last_triggered_ms: int
-    """When the newest completed checkpoint was triggered, on the JobManager's wall clock; 0: none."""
     last_path: str
 
     @property
@@ -58,31 +72,28 @@ class FlinkRest:
         """Return when *wanted* TaskManagers are registered."""
 
         def observe() -> str:
-            found = int(self._get("/overview")["taskmanagers"])
+            found = self._get("/overview", Overview).taskmanagers
             if found < wanted:
                 raise NotYet(f"{found} of {wanted} TaskManagers registered")
             return f"{found} TaskManagers registered"
 
-        return self._patiently(observe, "the TaskManagers to register", seconds)
+        return self.wait(observe, "the TaskManagers to register", seconds)
 
     def wait_registered(self, name: str, seconds: float) -> str:
         """Return when the TaskManager with resource id *name* is registered."""
 
         def observe() -> str:
-            found = [one["id"] for one in self._get("/taskmanagers")["taskmanagers"]]
+            found = [one.id for one in self._get("/taskmanagers", TaskManagers).taskmanagers]
             if name not in found:
                 raise NotYet(f"registered: {', '.join(sorted(found)) or 'none'}")
             return f"{name} is registered"
 
-        return self._patiently(observe, f"{name} to register", seconds)
+        return self.wait(observe, f"{name} to register", seconds)
 
     def upload(self, jar: Path) -> str:
         """Hand *jar* over; returns the id that ``run`` wants."""
-        with jar.open("rb") as file:
-            answer = self._call(
-                "POST", "/jars/upload", seconds=_UPLOAD_S, files={"jarfile": (jar.name, file)}
-            )
-        return str(answer["filename"]).rpartition("/")[2]
+        answer = self._ask(lambda url: post_file(f"{url}/jars/upload", _UPLOAD_S, "jarfile", jar), Upload)
+        return answer.filename.rpartition("/")[2]
 
     def run(
         self, jar_id: str, main: str, arguments: Sequence[str], *, parallelism: int, restore: str = ""
@@ -92,131 +103,126 @@ class FlinkRest:
         Raises:
             BadInput: the job's own program refuses, with its words.
         """
-        body: dict[str, object] = {
+        body: dict[str, JsonValue] = {
             "entryClass": main,
             "programArgsList": list(arguments),
             "parallelism": parallelism,
         }
         if restore:
             body |= {"savepointPath": restore}
-        return str(self._call("POST", f"/jars/{jar_id}/run", seconds=_SUBMIT_S, json=body)["jobid"])
+        try:
+            path = f"/jars/{jar_id}/run"
+            return self._ask(lambda url: post_json(url + path, _SUBMIT_S, body), Submitted).jobid
+        except Refused as error:
+            fix = "check job.jar, job.main and the job's settings"
+            raise BadInput("Flink refuses the job", why=innermost(error.said), fix=fix) from error
 
     def jobs(self) -> tuple[tuple[str, str], ...]:
         """Every job that the cluster knows: id and state."""
-        return tuple((str(one["id"]), str(one["status"])) for one in self._get("/jobs")["jobs"])
+        return tuple((one.id, one.status) for one in self._get("/jobs", Jobs).jobs)
 
     def job(self, job_id: str) -> JobSeen:
         """A job as it is now."""
-        found = self._get(f"/jobs/{job_id}")
-        counts = [vertex["tasks"] for vertex in found["vertices"]]
-        parallel = sum(int(vertex["parallelism"]) for vertex in found["vertices"])
-        checkpoints = self._get(f"/jobs/{job_id}/checkpoints")
-        last = (checkpoints.get("latest") or {}).get("completed") or {}
+        found = self._get(f"/jobs/{job_id}", JobDetails)
+        checkpoints = self._get(f"/jobs/{job_id}/checkpoints", Checkpoints)
+        last = checkpoints.latest.completed if checkpoints.latest else None
         return JobSeen(
             job_id=job_id,
-            state=str(found["state"]),
-            tasks_running=sum(int(one.get("RUNNING", 0)) for one in counts),
-            tasks=parallel,
-            completed=int((checkpoints.get("counts") or {}).get("completed", 0)),
-            last_triggered_ms=int(last.get("trigger_timestamp", 0)),
-            last_path=str(last.get("external_path", "")),
+            state=found.state,
+            tasks_running=sum(one.tasks.get("RUNNING", 0) for one in found.vertices),
+            tasks=sum(one.parallelism for one in found.vertices),
+            completed=checkpoints.counts.completed,
+            last_path=last.external_path if last else "",
         )
 
     def root_cause(self, job_id: str) -> str:
-        """Why the job failed, in Flink's words; the first line of the innermost cause."""
-        told = str(self._get(f"/jobs/{job_id}/exceptions").get("root-exception") or "")
-        causes = [line for line in told.splitlines() if line.startswith("Caused by:")]
-        return (causes[-1].removeprefix("Caused by: ") if causes else (told.splitlines() or [""])[0]).strip()
+        """Why the job failed, in Flink's words: the innermost cause."""
+        return innermost(self._get(f"/jobs/{job_id}/exceptions", Exceptions).root_exception or "")
 
     def lowest_watermark(self, job_id: str) -> int | None:
         """The lowest input watermark, ms, of every task behind the sources; None while one has none."""
-        vertices = self._get(f"/jobs/{job_id}")["vertices"]
-        told = [self._get(f"/jobs/{job_id}/vertices/{one['id']}/watermarks") for one in vertices]
-        marks = [int(each["value"]) for vertex in told for each in vertex]
-        known = [mark for mark in marks if mark > -(2**62)]
-        return min(known) if known and len(known) == len(marks) else None
+        vertices = self._get(f"/jobs/{job_id}", JobDetails).vertices
+        marks = [mark for one in vertices for mark in self._marks(f"/jobs/{job_id}/vertices/{one.id}")]
+        return min(marks) if marks and min(marks) > _NO_WATERMARK else None
 
     def stop_with_savepoint(self, job_id: str, folder: str, seconds: float) -> str:
         """Stop the job behind a savepoint in *folder*; returns the savepoint's address."""
-        body = {"targetDirectory": folder, "drain": False}
-        trigger = self._call("POST", f"/jobs/{job_id}/stop", seconds=_CALL_S, json=body)["request-id"]
+        body: dict[str, JsonValue] = {"targetDirectory": folder, "drain": False}
+        stop = f"/jobs/{job_id}/stop"
+        trigger = self._ask(lambda url: post_json(url + stop, _CALL_S, body), Trigger).request_id
 
         def observe() -> str:
-            told = self._get(f"/jobs/{job_id}/savepoints/{trigger}")
-            if told["status"]["id"] != "COMPLETED":
+            told = self._get(f"/jobs/{job_id}/savepoints/{trigger}", Savepoint)
+            if told.status.id != "COMPLETED" or told.operation is None:
                 raise NotYet("the savepoint is in progress")
-            operation = told["operation"]
-            if "location" not in operation:
-                raise StackError(
-                    "the savepoint failed", why=_cause(operation.get("failure-cause")), fix="see logs/"
-                )
-            return str(operation["location"])
+            if not told.operation.location:
+                failure = told.operation.failure
+                raise _Failed("the savepoint failed", why=innermost(failure.stack_trace if failure else ""))
+            return told.operation.location
 
-        return self._patiently(observe, "a savepoint", seconds)
+        return self.wait(observe, "a savepoint", seconds)
 
     def cancel(self, job_id: str, seconds: float) -> None:
         """Cancel the job without a savepoint, and wait until it has ended."""
-        self._call("PATCH", f"/jobs/{job_id}?mode=cancel", seconds=_CALL_S)
+        path = f"/jobs/{job_id}"
+        self._ask(lambda url: patch_json(f"{url}{path}?mode=cancel", _CALL_S), _Nothing)
 
         def observe() -> None:
-            if (state := str(self._get(f"/jobs/{job_id}")["state"])) not in ENDED:
+            if (state := self._get(path, JobDetails).state) not in ENDED:
                 raise NotYet(f"it is {state}")
 
-        self._patiently(observe, f"job {job_id} to end", seconds)
+        self.wait(observe, f"job {job_id} to end", seconds)
 
     def wait(self, observe: Callable[[], T], what: str, seconds: float) -> T:
-        """``wait_for`` with a cluster that may not answer for a while."""
-        return self._patiently(observe, what, seconds)
+        """``wait_for`` with a cluster that may not answer for a while; what ended for good ends the wait."""
 
-    def _patiently(self, observe: Callable[[], T], what: str, seconds: float) -> T:
-        return wait_for(
-            observe, what=what, seconds=seconds, every=0.1, retry_on=(Unanswered,), fix="see logs/jobmanager-*"
-        )
+        def once() -> T:
+            try:
+                return observe()
+            except (Ended, _Failed):
+                raise
+            except StackError as error:
+                raise NotYet(error.sentence()) from error
 
-    def _get(self, path: str) -> "Answer":
-        return self._call("GET", path, seconds=_CALL_S)
+        return wait_for(once, what=what, seconds=seconds, every=0.1, fix="see logs/jobmanager-*.log")
 
-    def _call(self, method: str, path: str, *, seconds: float, **content: object) -> "Answer":
-        refusals = []
+    def _marks(self, vertex: str) -> list[int]:
+        answer = self._json(lambda url: get_json(f"{url}{vertex}/watermarks", _CALL_S))
+        return [mark.value for mark in TypeAdapter(tuple[Mark, ...]).validate_python(answer)]
+
+    def _get(self, path: str, shape: type[M]) -> M:
+        return self._ask(lambda url: get_json(url + path, _CALL_S), shape)
+
+    def _ask(self, call: Callable[[str], JsonValue], shape: type[M]) -> M:
+        return shape.model_validate(self._json(call))
+
+    def _json(self, call: Callable[[str], JsonValue]) -> JsonValue:
+        """The answer of the first JobManager that gives one; of a refusal, the refusal."""
+        silent: list[str] = []
         for url in self.urls:
             try:
-                return _answer(requests.request(method, url + path, timeout=seconds, **content), path)  # type: ignore[arg-type]
-            except requests.RequestException as error:
-                refusals.append(f"{url}: {type(error).__name__}")
-        raise Unanswered("no JobManager answers", why="; ".join(refusals), fix="see logs/jobmanager-*.log")
+                return call(url)
+            except Refused:
+                raise
+            except StackError as error:
+                silent.append(error.why or error.what)
+        raise StackError("no JobManager answers", why="; ".join(silent), fix="see logs/jobmanager-*.log")
 
 
-class Unanswered(StackError):
-    """No JobManager answered, or the one that did knows no such thing (yet)."""
+class Ended(StackError):
+    """The job has ended for good."""
 
 
-class Answer(dict):  # type: ignore[type-arg] # what Flink's REST sends: its documented JSON, read key by key here only
-    """One answer."""
+class _Failed(StackError):
+    """What was asked for failed; asking again is of no use."""
 
 
-def _answer(response: requests.Response, path: str) -> Answer:
-    if response.ok:
-        return Answer(response.json() if response.content else {})
-    words = _errors(response)
-    if response.status_code in {400, 500} and path.endswith("/run"):
-        raise BadInput("Flink refuses the job", why=words, fix="check job.jar, job.main and the job's settings")
-    raise Unanswered(f"Flink answers {response.status_code} to {path}", why=words)
+class _Nothing(BaseModel):
+    """An answer that says nothing."""
 
 
-def _errors(response: requests.Response) -> str:
-    try:
-        told: Iterable[str] = response.json()["errors"]
-    except (ValueError, KeyError, TypeError):
-        told = [response.text[:200]]
-    return _innermost("\n".join(map(str, told)))
-
-
-def _innermost(text: str) -> str:
+def innermost(trace: str) -> str:
     """The innermost cause that a Java stack trace names, else its first line."""
-    causes = [line.strip() for line in text.splitlines() if line.strip().startswith("Caused by:")]
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return causes[-1].removeprefix("Caused by: ") if causes else first
-
-
-def _cause(told: object) -> str:
-    return _innermost(str(told.get("stack-trace", ""))) if isinstance(told, dict) else "unknown"
+    lines = [line.strip() for line in trace.replace("\\n", "\n").splitlines() if line.strip()]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (causes or lines or [""])[-1 if causes else 0]

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.clock import MONOTONIC
 from harness.errors import StackError
 from harness.stack.definition import StackDefinition
 from harness.stack.flink_files import checkpointing, cluster_settings
-from harness.stack.flink_rest import ENDED, FlinkRest, JobSeen
+from harness.stack.flink_rest import ENDED, Ended, FlinkRest, JobSeen
 from harness.waiting import NotYet
 
 GROUP = "edge-processor"
@@ -148,7 +149,7 @@ class Pipeline:
             seen = self.seen()
             if seen.state in ENDED:
                 why = self._rest.root_cause(self.job_id)
-                raise StackError(f"the job has ended: {seen.state}", why=why, fix="see logs/jobmanager-*.log")
+                raise Ended(f"the job has ended: {seen.state}", why=why, fix="see logs/jobmanager-*.log")
             if not seen.whole:
                 raise NotYet(f"{seen.tasks_running} of {seen.tasks} tasks run, {seen.state}")
             return f"{seen.tasks} tasks run"
@@ -175,7 +176,9 @@ class Pipeline:
             return f"the job has ended for good: {seen.state}{f' ({why})' if why else ''}"
         mark = self._rest.lowest_watermark(self.job_id)
         if mark is None or mark < closing_ms or not seen.whole:
-            raise NotYet(f"watermark {mark}, wanted {closing_ms}; {seen.tasks_running} of {seen.tasks} tasks run")
+            raise NotYet(
+                f"watermark {mark}, wanted {closing_ms}; {seen.tasks_running} of {seen.tasks} tasks run"
+            )
         if self.checkpointing:
             self._one_more_checkpoint(seen)
             return "every task saw the closing watermark, and a later checkpoint is complete"
@@ -192,8 +195,6 @@ class Pipeline:
         self._rest.wait(observe, "a checkpoint behind the closing watermark", _SAVEPOINT_S)
 
     def _still(self, ends: Callable[[], tuple[int, ...]]) -> None:
-        from harness.clock import MONOTONIC  # noqa: PLC0415
-
         before = ends()
         MONOTONIC.sleep(_STILL_S)
         if ends() != before:

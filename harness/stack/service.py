@@ -1,4 +1,4 @@
-"""One process on one node that can be started again, whatever it is; its readiness is somebody else's knowledge."""
+"""One process on one node that can be started again, whatever it is; others know when it serves."""
 
 from __future__ import annotations
 
