@@ -40,9 +40,10 @@ from harness.model import (
 from harness.rundir import EventLog, RunDirectory
 from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
 from harness.stack.definition import StackDefinition
-from harness.stack.kafka_files import KafkaSoftware
 from harness.stack.local import LocalStack
+from harness.stack.parts import Parts
 from harness.stack.seams import Node
+from harness.stack.software import Software
 from harness.waiting import NotYet, wait_for
 
 _DRAIN_S = 30.0
@@ -68,7 +69,8 @@ class Order:
     scenario: Scenario
     definition: StackDefinition
     folder: Path
-    software: KafkaSoftware
+    software: Software
+    parts: Parts
     directory: RunDirectory
     seed: int
     command: tuple[str, ...]

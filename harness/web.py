@@ -20,7 +20,10 @@ _SHOWN = 300
 
 
 class Refused(StackError):
-    """An answer came and it was no: ``status`` is the HTTP status (0: what came is not JSON), ``said`` its text."""
+    """An answer came and it was no.
+
+    ``status`` is the HTTP status (0: what came is not JSON), ``said`` the whole text.
+    """
 
     def __init__(self, url: str, status: int, said: str) -> None:
         self.status, self.said = status, said
