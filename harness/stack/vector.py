@@ -1,4 +1,4 @@
-"""The metrics agent: the user's own ``vector`` on its node, checked before load, started, killed, wiped, stopped.
+"""The metrics agent: the user's own ``vector`` on its node, checked before load, started, killed, stopped.
 
 Vector does not come with the harness. Without it the metrics hop is not executed; its programs are
 checked all the same (``harness.stack.vector_config``). The configuration is the stack's file, as it
@@ -12,8 +12,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from harness.errors import BadInput, StackError
 from harness.stack.components import VectorDefinition
@@ -24,6 +25,8 @@ from harness.stack.vector_config import VectorConfig, read_config
 from harness.stack.vector_says import Said, parse
 from harness.waiting import NotYet, wait_for
 from harness.web import get_json, get_text
+
+T = TypeVar("T")
 
 _YIELDING = ("nice", "-n", "10")
 _CALL_S = 2.0
@@ -207,12 +210,8 @@ class VectorAgent:
 
     def wait_ready(self, seconds: float) -> str:
         """Return when its API calls it healthy and a first page was scraped."""
-        wait_for(
-            self._healthy, what=f"{self.node.name} to be healthy", seconds=seconds, retry_on=(StackError,)
-        )
-        said = wait_for(
-            self._scraped, what=f"{self.node.name} to scrape a page", seconds=seconds, retry_on=(StackError,)
-        )
+        wait_for(self._healthy, what=f"{self.node.name} to be healthy", seconds=seconds)
+        said = wait_for(self._scraped, what=f"{self.node.name} to scrape a page", seconds=seconds)
         return f"{self.node.name} is healthy and scraped {said.scraped:,} events"
 
     def said(self) -> Said:
@@ -254,20 +253,27 @@ class VectorAgent:
 
     def _healthy(self) -> None:
         self._must_run()
-        if get_json(self._health, _CALL_S) != {"ok": True}:
+        if _unless_silent(lambda: get_json(self._health, _CALL_S)) != {"ok": True}:
             raise NotYet("its API does not call it healthy")
 
     def _scraped(self) -> Said:
         self._must_run()
-        found = self.said()
+        found = _unless_silent(self.said)
         if not found.scraped:
             raise NotYet(f"nothing was scraped, {found.failed_scrapes} pages failed")
         return found
 
     def _must_run(self) -> None:
         if not self.process.is_alive():
-            # Not a StackError: those are waited through.
-            raise BadInput(f"{self.node.name} died", why=self.log_tail(), fix=f"see {self._log}")
+            raise StackError(f"{self.node.name} died", why=self.log_tail(), fix=f"see {self._log}")
+
+
+def _unless_silent(ask: Callable[[], T]) -> T:
+    """What *ask* gives; no answer is one to wait for, while its process lives."""
+    try:
+        return ask()
+    except StackError as error:
+        raise NotYet(str(error)) from error
 
 
 def complaint(output: str) -> str:

@@ -1,4 +1,4 @@
-"""Vector's configuration as far as the harness has to understand it, and its programs checked by their own engine.
+"""Vector's configuration as far as the harness reads it, and its programs checked by their own engine.
 
 The file is the user's: Vector reads it as it stands. Here only what a run must know beforehand is
 taken from it: which processes are scraped and how often, whether the agent tells about itself, and
@@ -102,7 +102,7 @@ def read_config(text: str, file: str, environment: Mapping[str, str] | None = No
 
 
 def fill_in(text: str, environment: Mapping[str, str]) -> str:
-    """*text* with ``${NAME}``, ``${NAME:-default}`` and ``$NAME`` as Vector fills them in; unknown ones stay."""
+    """*text* with ``${NAME}``, ``${NAME:-default}`` and ``$NAME`` as Vector fills it; unknown ones stay."""
 
     def value(found: re.Match[str]) -> str:
         braced, default, bare = found.groups()
@@ -139,11 +139,8 @@ class _Flow:
 
     def remarks(self, name: str) -> Iterator[str]:
         program = self._program(name)
-        samples = list(self._into(name, ()))
-        failures = (
-            [said for said in (_failure(program, sample) for sample in samples) if said] if program else []
-        )
-        if failures and len(failures) == len(samples):
+        failures = [_failure(program, sample) for sample in self._into(name, ())] if program else []
+        if failures and all(failures):
             yield f"{name} ({self._place(name)}) fails on every sample of its input: {failures[0]}"
 
     def _program(self, name: str) -> vrl.Program | None:
@@ -158,7 +155,7 @@ class _Flow:
             raise BadInput(f"the program of {name} does not compile ({place})", why=error.said) from error
 
     def _place(self, name: str, line: int = 1) -> str:
-        """The *line* of a program as a line of the file; the program's own line when it is not found there."""
+        """The *line* of a program as a line of the file; of the program when it is not found there."""
         text = fill_in(self.text, {})
         at = text.find(self.config.transforms[name].source.rstrip("\n"))
         if at < 0:

@@ -1,6 +1,6 @@
 """What a Vector says of itself on its Prometheus page, as far as a run has to account for it.
 
-    vector_component_received_events_total{component_id="…",component_type="prometheus_scrape",…} 115 1795643948337
+    vector_component_received_events_total{component_id="…",component_type="prometheus_scrape",…} 115 179564394
 
 Counters begin anew with each process; who keeps them must keep the process's start beside them.
 """
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 _LINE = re.compile(r'^vector_(\w+)\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\} (\S+)', re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_SHAPING = frozenset({"remap", "filter", "metric_to_log", "log_to_metric", "route"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class Said:
     """The counters of one Vector process at one moment, in events.
 
     ``scraped`` came in from Prometheus pages; ``stored`` were acknowledged by the object store; ``errors``
-    are failed events of transforms; ``discarded`` were given up by a transform on purpose, ``given_up`` by a sink;
+    are failed events of transforms; ``discarded`` were dropped by a transform, ``given_up`` by a sink;
     ``buffered`` wait in the buffers of object store sinks (of a memory buffer's batch Vector says nothing).
     ``failed_scrapes`` counts pages that did not come.
     """
@@ -48,17 +47,15 @@ def parse(page: str) -> Said | None:
 def _name(metric: str, labels: dict[str, str]) -> str:
     """The field of ``Said`` that a line counts into; empty: into none."""
     kind, role = labels.get("component_type", ""), labels.get("component_kind", "")
-    match metric:
-        case "component_received_events_total" if kind == "prometheus_scrape":
-            return "scraped"
-        case "component_errors_total" if kind == "prometheus_scrape":
-            return "failed_scrapes"
-        case "component_errors_total" if kind in _SHAPING:
-            return "errors"
-        case "component_sent_events_total" if kind == "aws_s3":
-            return "stored"
-        case "component_discarded_events_total" if role in {"transform", "sink"}:
-            return "discarded" if role == "transform" else "given_up"
-        case "buffer_events" if kind == "aws_s3":
-            return "buffered"
-    return ""
+    by_type = {
+        ("component_received_events_total", "prometheus_scrape"): "scraped",
+        ("component_errors_total", "prometheus_scrape"): "failed_scrapes",
+        ("component_sent_events_total", "aws_s3"): "stored",
+        ("buffer_events", "aws_s3"): "buffered",
+    }
+    by_role = {
+        ("component_errors_total", "transform"): "errors",
+        ("component_discarded_events_total", "transform"): "discarded",
+        ("component_discarded_events_total", "sink"): "given_up",
+    }
+    return by_type.get((metric, kind)) or by_role.get((metric, role), "")
