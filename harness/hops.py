@@ -60,3 +60,47 @@ class Hops:
             source=source,
             told=self._job_started,
         )
+
+    def open(self) -> None:
+        """Make the topics, check the buckets, hand the job over; returns when all its tasks run.
+
+        Raises:
+            BadInput: a bucket, credentials, or the job is not what it should be.
+            StackError: the job did not come to run.
+        """
+        self._log.append(self._planned())
+        self._make_topics()
+        if self._site.parts.vector_missing:
+            self._not_executed("metrics", self._site.parts.vector_missing)
+        self.job.start()
+
+    def keep(self, hit: tuple[str, ...]) -> None:
+        """After a fault on the nodes *hit*: hand the job over again where nothing else remembers it."""
+        flink = self._site.definition.flink
+        assert flink is not None
+        roles = {self._site.stack.nodes[name].role for name in hit}
+        if "jobmanager" in roles and not flink.high_availability:
+            self.job.keep()
+
+    def upgrade(self) -> str:
+        """Stop the job and start it as its upgrade mode says; returns what it began from, in words."""
+        restored = self.job.upgrade()
+        return f"started again from {restored}" if restored else "started again without state"
+
+    def wait_caught_up(self, within: float) -> None:
+        """Return when the job has worked through what was sent before now, or patience is at its end."""
+        asked, target = MONOTONIC.now(), self._now_ms()
+        reached = self.job.wait_watermark(target, max(_PATIENCE_S, within * _GIVE_UP_FACTOR))
+        took = seconds_between(asked, MONOTONIC.now()) if reached else None
+        self._log.append(CaughtUp(t=MONOTONIC.now(), wall=wall_label(), within_s=within, took_s=took))
+
+    def read(self, source: tuple[Fence, ...]) -> None:
+        """Wait the job out and read every hop back, as far as it can be read; each says how complete it is."""
+        self._read_source(source)
+        self._settled = self._wait_out()
+        for hop in ("results", "dead-letters", "late"):
+            self._attempt(hop, lambda hop=hop: self._read_topic(hop))
+        if self._job_definition.archive:
+            self._attempt("archive", self._read_archive)
+        if self._site.stack.agent is not None:
+            self._attempt("metrics", self._read_metrics)

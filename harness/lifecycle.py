@@ -122,6 +122,7 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
             order.definition,
             order.folder,
             order.software,
+            order.parts,
             logs=directory.logs,
             environment={"HARNESS_RUN": directory.run_id, "HARNESS_DIR": str(directory.root)},
         )

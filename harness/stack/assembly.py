@@ -16,8 +16,10 @@ from harness.stack.kafka_admin import KafkaAdmin
 from harness.stack.kafka_files import KafkaSoftware, brokers_of, properties_of
 from harness.stack.netns import NamespaceNode
 from harness.stack.objects import ObjectStore
+from harness.stack.parts import Parts
 from harness.stack.service import NodeService
 from harness.stack.software import Software
+from harness.stack.vector import VectorAgent, environment_of
 
 _DISKS = Path("/run/edge")
 
@@ -28,6 +30,7 @@ class Assembly:
 
     Args:
         definition: the stack; ``folder`` holds its files.
+        parts: the metrics agent's binary.
         logs: where configurations and logs go.
         environment: what every process of the run carries.
     """
@@ -35,6 +38,7 @@ class Assembly:
     definition: StackDefinition
     folder: Path
     software: Software
+    parts: Parts
     logs: Path
     environment: Mapping[str, str]
 
@@ -106,6 +110,25 @@ class Assembly:
         )
         return parts.services(nodes)
 
+    def agents(self, nodes: Mapping[str, NamespaceNode]) -> dict[str, VectorAgent]:
+        """The metrics agent, if the stack has one and its binary was found."""
+        vector = self.definition.vector
+        if vector is None or self.parts.vector is None:
+            return {}
+        return {
+            node.name: VectorAgent(
+                nodes[node.name],
+                vector,
+                self.parts.vector,
+                config=self.folder / vector.config,
+                disk=make_disk(node.name, vector.data_mb),
+                disk_mb=vector.data_mb,
+                logs=self.logs,
+                environment={**self.environment, **environment_of(self.definition)},
+            )
+            for node in self.definition.nodes_of("vector")
+        }
+
     def rest(self) -> FlinkRest | None:
         """Flink's REST interface, if the stack has Flink."""
         flink = self.definition.flink
@@ -115,11 +138,13 @@ class Assembly:
         return FlinkRest([f"http://{node.address}:{flink.rest_port}" for node in hosts])
 
     def _ports(self, node: NodeDefinition) -> tuple[int, ...]:
-        kafka, objects = self.definition.kafka, self.definition.objects
+        kafka, objects, vector = self.definition.kafka, self.definition.objects, self.definition.vector
         if node.role == "broker":
             return (kafka.client_port, kafka.controller_port)
         if node.role == "s3" and objects is not None:
             return (objects.port,)
+        if node.role == "vector" and vector is not None and self.parts.vector is not None:
+            return (vector.api_port, vector.metrics_port)
         return ports_of(self.definition, node)
 
 

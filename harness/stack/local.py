@@ -16,8 +16,10 @@ from harness.stack.kafka_admin import KafkaAdmin
 from harness.stack.kafka_classes import with_archive
 from harness.stack.kafka_files import formatted_folders
 from harness.stack.netns import Observer, build_network
+from harness.stack.parts import NO_PARTS, Parts
 from harness.stack.seams import LoggedService, Node
 from harness.stack.software import Software
+from harness.stack.vector import VectorAgent
 
 __all__ = ["LocalStack", "booted", "make_disk"]
 
@@ -27,13 +29,14 @@ _END_S = 10.0
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A booted stack; see ``harness.stack.seams.Stack``. ``flink`` is None in a stack without Flink."""
+    """A booted stack; see ``harness.stack.seams.Stack``. ``flink`` and ``agent`` are None where there are none."""
 
     nodes: Mapping[str, Node]
     services: Mapping[str, LoggedService]
     roles: KafkaAdmin
     logs: Path
     flink: FlinkRest | None = None
+    agent: VectorAgent | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -51,6 +54,7 @@ def booted(
     definition: StackDefinition,
     folder: Path,
     software: Software,
+    parts: Parts = NO_PARTS,
     *,
     logs: Path,
     environment: Mapping[str, str],
@@ -60,7 +64,7 @@ def booted(
     Raises:
         StackError: a part did not come up.
     """
-    assembly = Assembly(definition, folder, software, logs, environment)
+    assembly = Assembly(definition, folder, software, parts, logs, environment)
     stack = _assembled(assembly)
     needed, beside, later = _waves(stack)
     try:
@@ -85,8 +89,10 @@ def _assembled(assembly: Assembly) -> LocalStack:
         **assembly.brokers(nodes, admin, software, formatted),
         **assembly.object_stores(nodes),
         **(assembly.flink(nodes, rest) if rest else {}),
+        **(agents := assembly.agents(nodes)),
     }
-    return LocalStack({**nodes, observer.name: observer}, services, admin, assembly.logs, rest)
+    everywhere = {**nodes, observer.name: observer}
+    return LocalStack(everywhere, services, admin, assembly.logs, rest, next(iter(agents.values()), None))
 
 
 def _waves(stack: LocalStack) -> tuple[tuple[str, ...], ...]:

@@ -156,6 +156,20 @@ class Pipeline:
 
         return self._rest.wait(observe, "every task of the job to run", seconds)
 
+    def wait_watermark(self, target_ms: int, seconds: float) -> bool:
+        """Whether every task behind the sources saw event time *target_ms* within *seconds*."""
+
+        def observe() -> None:
+            mark = self._rest.lowest_watermark(self.job_id)
+            if mark is None or mark < target_ms:
+                raise NotYet(f"watermark {mark}, wanted {target_ms}")
+
+        try:
+            self._rest.wait(observe, "the job to catch up", seconds)
+        except StackError:
+            return False
+        return True
+
     def settle(self, closing_ms: int, ends: Callable[[], tuple[int, ...]], seconds: float) -> Settled:
         """Return when the job has worked through everything up to the watermark *closing_ms*.
 
