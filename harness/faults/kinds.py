@@ -35,6 +35,9 @@ Parameter: TypeAlias = Literal["share", "to_mbit", "ms", "status", "bytes_per_s"
 WITH_PEERS: frozenset[Kind] = frozenset({"partition", "loss"})
 """Kinds that lie between a target and its peers."""
 
+ON_CABLE: frozenset[Kind] = frozenset({"bandwidth", "latency"})
+"""Kinds that shape all that goes through a target's cable."""
+
 ON_OBJECT_STORE: frozenset[Kind] = frozenset({"s3_refuse", "s3_slow", "s3_truncate", "s3_hang"})
 """Kinds that the gate of the object store makes."""
 
@@ -71,9 +74,9 @@ PARAMETERS: Mapping[Kind, Mapping[str, Range]] = {
     "bandwidth": {"to_mbit": Range(0.5, 200)},
     "loss": {"share": Range(0.01, 0.9)},
     "latency": {"ms": Range(2, 500)},
-    "starve": {"share": Range(0.02, 0.8)},
+    "starve": {"share": Range(0.05, 0.8)},
     "s3_refuse": {"status": Range(400, 599), "share": Range(0.05, 1)},
-    "s3_slow": {"ms": Range(0, 30_000), "bytes_per_s": Range(100, 1e9, needed=False)},
+    "s3_slow": {"ms": Range(100, 5_000), "bytes_per_s": Range(100, 1e9, needed=False)},
     "s3_truncate": {"share": Range(0.05, 1)},
 }
 """A kind that is not here takes none."""

@@ -40,6 +40,11 @@ class NamespaceNode:
         return ["nsenter", f"--net={_NAMED / self.name}", "--", *argv]
 
     @property
+    def interface(self) -> str:
+        """Its own end of its cable."""
+        return "eth0"
+
+    @property
     def cable(self) -> str:
         """The bridge's end of its cable: the address within the benchmark range makes it unique."""
         return f"edge{int(ipaddress.IPv4Address(self.address)) & _HOST_BITS}"
@@ -62,6 +67,7 @@ class Observer:
     name: str = "observer"
     role: str = "observer"
     ports: tuple[int, ...] = ()
+    interface: str = ""
     cable: str = ""
 
     def enter(self, argv: Sequence[str]) -> list[str]:

@@ -91,6 +91,11 @@ class Wired(Protocol):
     """A node whose cable the harness can reach: it opens sockets there, and shapes what goes through."""
 
     @property
+    def interface(self) -> str:
+        """The name of the cable's end in its own network; empty: it has none."""
+        ...
+
+    @property
     def cable(self) -> str:
         """The name of the cable's other end, in the network of the observer; empty: it has none."""
         ...
