@@ -149,11 +149,15 @@ class Assembly:
 
 
 def make_disk(node: str, megabytes: int) -> Path:
-    """A tmpfs of *megabytes* for one node: it goes with the enclosure and can be filled alone."""
+    """A tmpfs of *megabytes* for one node: it goes with the enclosure and can be filled alone.
+
+    The source of the mount tells the size, so that whoever finds the disk full knows how to heal it.
+    """
     disk = _DISKS / node
     disk.mkdir(parents=True, exist_ok=True)
     try:
-        syscalls.mount("tmpfs", str(disk), "tmpfs", 0, f"size={megabytes}m,mode=0700")
+        source = f"{syscalls.DISK_SOURCE}{megabytes}m"
+        syscalls.mount(source, str(disk), "tmpfs", 0, f"size={megabytes}m,mode=0700")
     except OSError as error:
         raise MissingAbility(f"{node} could not get a disk", why=str(error), fix="harness doctor") from error
     return disk

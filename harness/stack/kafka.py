@@ -55,6 +55,11 @@ class Broker:
             raise StackError(f"{self.node.name} was never started")
         return self._process
 
+    @property
+    def disk(self) -> Path:
+        """Where its disk is mounted."""
+        return self._data
+
     def start(self) -> None:
         """Start the broker; an empty disk is formatted first.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StackError
-from harness.stack.assembly import Assembly, make_disk
+from harness.stack.assembly import Assembly
 from harness.stack.definition import StackDefinition
 from harness.stack.flink_rest import FlinkRest
 from harness.stack.kafka_admin import KafkaAdmin
@@ -20,8 +20,6 @@ from harness.stack.parts import NO_PARTS, Parts
 from harness.stack.seams import LoggedService, Node
 from harness.stack.software import Software
 from harness.stack.vector import VectorAgent
-
-__all__ = ["LocalStack", "booted", "make_disk"]
 
 _BOOT_S = 60.0
 _END_S = 10.0
@@ -91,7 +89,7 @@ def _assembled(assembly: Assembly) -> LocalStack:
         **(assembly.flink(nodes, rest) if rest else {}),
         **(agents := assembly.agents(nodes)),
     }
-    everywhere = {**nodes, observer.name: observer}
+    everywhere: dict[str, Node] = {**nodes, observer.name: observer}
     return LocalStack(everywhere, services, admin, assembly.logs, rest, next(iter(agents.values()), None))
 
 
