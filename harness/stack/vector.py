@@ -7,6 +7,7 @@ stands; what a configuration lacks to be watched goes into a second file beside 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -224,6 +225,18 @@ class VectorAgent:
         if found is None:
             raise StackError(f"{self._page} tells nothing of Vector")
         return found
+
+    def account(self) -> dict[str, int]:
+        """``said``, when that was, and what was asked for: the agent's part of its hop's counts.
+
+        Raises:
+            StackError: it does not answer, or not as Vector.
+        """
+        said, now, scrapers = self.said(), time.time_ns() // 1_000_000, self.config.scrapers()
+        pages = sum(1 if isinstance(one.endpoints, str) else len(one.endpoints) for one in scrapers)
+        interval = max((one.scrape_interval_secs for one in scrapers), default=0.0)
+        asked = {"pages": pages, "interval_ms": round(interval * 1000)}
+        return {"started_ms": self.started_ms, "read_ms": now, **asked, **dataclasses.asdict(said)}
 
     def stop(self, seconds: float) -> bool:
         """End it gracefully: its last batch is sent. Returns whether everything it held was.
