@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report import charts
+from harness.report.canvas import NARROW, WIDE
 from harness.report.document import ReportDocument, prepare
 from harness.report.plaintext import visible
 from harness.rundir import RunDirectory
@@ -34,8 +35,8 @@ def render(report: ReportDocument) -> str:
     page = _environment().get_template("report.html.j2")
     wide = narrow = None
     if report.timeline:
-        wide = charts.timeline("wide", report.timeline, charts.WIDE)
-        narrow = charts.timeline("narrow", report.timeline, charts.NARROW)
+        wide = charts.timeline("wide", report.timeline, WIDE)
+        narrow = charts.timeline("narrow", report.timeline, NARROW)
     bars = [
         charts.recovery_bar(f"recovery-{n}", row.sentence, row.bar) for n, row in enumerate(report.recovery)
     ]
