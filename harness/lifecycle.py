@@ -29,7 +29,8 @@ from harness.findings import RunDocument
 from harness.interrupts import Interrupted, Interrupts
 from harness.ledger import evidence, schema, tables
 from harness.model import Aborted, Phase, PhaseEntered, RunEnded, RunStarted
-from harness.probes.host import HostSampler
+from harness.probes.host import host_sampler
+from harness.probes.sampler import sampled
 from harness.report.html import write_report
 from harness.report.junit import write_junit
 from harness.run import LiveRun, Order
@@ -139,13 +140,9 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
 @contextlib.contextmanager
 def _guarded(directory: RunDirectory, stack: LocalStack) -> Iterator[None]:
     """The heartbeat, the samples and the watchdog that listens for the heartbeat."""
-    sampler = HostSampler(directory.samples, stack.live_pids)
-    with Watch(directory.root, directory.run_id):
-        sampler.start()
-        try:
-            yield
-        finally:
-            sampler.stop()
+    samplers = [host_sampler(directory.samples, stack.live_pids)]
+    with Watch(directory.root, directory.run_id), sampled(samplers):
+        yield
 
 
 def _seal(directory: RunDirectory) -> None:
