@@ -17,7 +17,7 @@ from harness.stack.kafka_classes import with_archive
 from harness.stack.kafka_files import formatted_folders
 from harness.stack.netns import Observer, build_network
 from harness.stack.parts import NO_PARTS, Parts
-from harness.stack.seams import LoggedService, Node
+from harness.stack.seams import HasDisk, LoggedService, Node
 from harness.stack.software import Software
 from harness.stack.vector import VectorAgent
 
@@ -40,6 +40,10 @@ class LocalStack:
     def bootstrap(self) -> str:
         """``host:port,…`` for Kafka clients."""
         return self.roles.bootstrap
+
+    def disks(self) -> dict[str, Path]:
+        """The folder that is each node's own disk."""
+        return {name: service.disk for name, service in self.services.items() if isinstance(service, HasDisk)}
 
     def live_pids(self) -> dict[str, int]:
         """The pid of every service that runs at the moment, by node."""
