@@ -10,7 +10,7 @@ from __future__ import annotations
 import http.client
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 
@@ -21,9 +21,12 @@ from harness.faults.nft import LEASE_SECONDS, RENEW_SECONDS
 from harness.faults.reach import Pair
 from harness.faults.spec import FaultSpec
 from harness.faults.traffic import binomial_bounds
-from harness.stack.s3_gate import GateState, read_stats, write_state
+from harness.stack.gate import GateState, GateStats, clear_state, read_stats, write_state
 from harness.stack.seams import HasGate, Node, Service
 from harness.waiting import NotYet, wait_for
+
+_NOT_YET = 0.0
+"""No lease: each telling gives one."""
 
 _PROBES_OF_A_SHARE = 40
 _PROBES_OF_ALL = 3
@@ -31,6 +34,13 @@ _SILENT_SECONDS = 1.0
 _ANSWER_SECONDS = 5.0
 _SLOW_FACTOR, _SLOW_SLACK_SECONDS = 1.5, 1.0
 _PROMPT_SECONDS, _BACK_SECONDS = 2.0, 10.0
+
+_COUNTED: dict[str, Callable[[GateStats], int]] = {
+    "refuse": lambda stats: stats.refused,
+    "slow": lambda stats: stats.slowed,
+    "truncate": lambda stats: stats.truncated,
+    "hang": lambda stats: stats.hung,
+}
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +140,7 @@ class Gated:
         if self._renewer is not None:
             self._renewer.join()
         for service in self.services.values():
-            service.control.unlink(missing_ok=True)
+            clear_state(service.control)
 
     def healed(self) -> Seen:
         """Whether every gate answers at once and in whole again; waits for it."""
@@ -174,7 +184,7 @@ class Gated:
         return f"{node.name} answers {answer.status} in {answer.seconds * 1e3:.0f} ms"
 
     def _count(self, service: HasGate) -> int:
-        return read_stats(service.stats).get(self.asked.kind, 0)
+        return _COUNTED[self.asked.kind](read_stats(service.stats))
 
     def _tell(self) -> None:
         self._renewed_t = self.clock.now()
@@ -230,10 +240,10 @@ def _state(spec: FaultSpec) -> GateState:
     match spec.kind:
         case "s3_refuse":
             assert spec.status is not None, spec
-            return GateState("refuse", share=share, status=spec.status)
+            return GateState(_NOT_YET, "refuse", share=share, status=spec.status)
         case "s3_slow":
             assert spec.ms is not None, spec
-            return GateState("slow", delay_ms=spec.ms, bytes_per_s=spec.bytes_per_s)
+            return GateState(_NOT_YET, "slow", delay_ms=round(spec.ms), bytes_per_s=round(spec.bytes_per_s or 0))
         case "s3_truncate":
-            return GateState("truncate", share=share)
-    return GateState("hang")
+            return GateState(_NOT_YET, "truncate", share=share)
+    return GateState(_NOT_YET, "hang")

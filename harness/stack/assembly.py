@@ -89,8 +89,10 @@ class Assembly:
             node.name: ObjectStore(
                 nodes[node.name],
                 objects,
-                self.software,
-                disk=make_disk(node.name, objects.data_mb),
+                java=self.software.java,
+                jars=self.software.jars["s3proxy"],
+                logback=self.folder / "logback.xml",
+                data=make_disk(node.name, objects.data_mb),
                 logs=self.logs,
                 environment=self.environment,
             )

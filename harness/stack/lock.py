@@ -43,9 +43,30 @@ ROOTS = {
     ),
     # A Java compiler that needs no JDK.
     "ecj": ("org.eclipse.jdt:ecj:{version}",),
+    "s3proxy": ("org.gaul:s3proxy:{version}",),
 }
 ALONE = {"kafka-tools", "flink-s3", "flink-test", "ecj"}
 """Components of which only the named jars are locked, not what they depend on."""
+KEPT = {
+    # Its back ends of other clouds bring 60 MB that a file-system store never loads.
+    "s3proxy": (
+        "args4j:",
+        "ch.qos.logback:",
+        "com.fasterxml.jackson.core:jackson-annotations:",
+        "com.fasterxml.woodstox:",
+        "com.google.guava:",
+        "io.opentelemetry",
+        "io.prometheus:",
+        "jakarta.servlet:",
+        "org.codehaus.woodstox:",
+        "org.eclipse.jetty",
+        "org.gaul:",
+        "org.slf4j:",
+        "software.amazon.",
+        "tools.jackson.",
+    ),
+}
+"""What the coordinates of a component's jars begin with, where not everything it depends on is of use."""
 
 BESIDE = {
     # metrics-prometheus was never published at 1.17.2.
@@ -61,17 +82,23 @@ def main(component: str, version: str) -> None:
     versions = {"version": version, **BESIDE.get(version, {})}
     roots = [context.create_dependency(root.format_map(versions)) for root in ROOTS[component]]
     found = [] if component in ALONE else list(context.resolver.resolve(roots)[1])
-    jars = {_locked(dependency) for dependency in (*roots, *found)}
+    kept = KEPT.get(component, ("",))
+    used = [each for each in (*roots, *found) if _coordinates(each).startswith(kept)]
+    jars = {_locked(dependency) for dependency in used}
     path = fixtures() / "locks" / f"{component}-{version}.lock"
     write_lock(path, jars, f"{component} {version}: python -m harness.stack.lock {component} {version}")
     sys.stdout.write(f"{path}: {len(jars)} jars, {sum(jar.size for jar in jars) / 1e6:.1f} MB\n")
 
 
 def _locked(dependency: object) -> Jar:
-    artifact = dependency.artifact  # type: ignore[attr-defined] # jgo has no types for this
-    path = Path(artifact.resolve())
+    path = Path(dependency.artifact.resolve())  # type: ignore[attr-defined] # jgo has no types for this
+    return Jar(_coordinates(dependency), sha256_of(path), path.stat().st_size)
+
+
+def _coordinates(dependency: object) -> str:
+    artifact = dependency.artifact  # type: ignore[attr-defined] # as above
     parts = [artifact.groupId, artifact.artifactId, artifact.version, artifact.classifier]
-    return Jar(":".join(part for part in parts if part), sha256_of(path), path.stat().st_size)
+    return ":".join(part for part in parts if part)
 
 
 if __name__ == "__main__":
