@@ -19,7 +19,7 @@ from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
 from harness.stack.gate import GateState, GateStats, Kind, clear_state, read_stats, write_state
 from harness.stack.java import find_java
-from harness.stack.local import make_disk
+from harness.stack.assembly import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.objects import ObjectStore
 
