@@ -25,6 +25,7 @@ from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
 from harness.faults.watchdog import Watch
 from harness.stack.netns import _inside
 from harness.stack.seams import Node, Process
+from harness.tests.contract import agents
 from harness.tests.contract.arena import PORT, Arena
 
 Seen = dict[str, object]
@@ -347,4 +348,4 @@ def stopped_harness(folder: Path, lease_seconds: object) -> Seen:
 STORIES: dict[str, Story] = {
     story.__name__: story
     for story in (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness)
-}
+} | agents.STORIES
