@@ -7,7 +7,7 @@ tail is dropped and remembered in ``tail_cut``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
@@ -72,6 +72,72 @@ class Announced:
 
 
 @dataclass(frozen=True, eq=False)
+class Inputs:
+    """The ``inputs`` table."""
+
+    partition: Ints
+    offset: Ints
+    producer: Ints
+    sequence: Ints
+    key: Ints
+    event_ms: Ints
+    value: Ints
+    flaw: Words
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The ``results`` table."""
+
+    partition: Ints
+    offset: Ints
+    key: Ints
+    window_ms: Ints
+    count: Ints
+    sum: Ints
+    min: Ints
+    max: Ints
+    fingerprint: Ints
+    total_count: Ints
+    total_sum: Ints
+    made_ms: Ints
+    appended_ms: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The ``placed`` table."""
+
+    place: Words
+    reason: Words
+    partition: Ints
+    offset: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """The ``archive`` table."""
+
+    object: Ints
+    first_line: Ints
+    partition: Ints
+    first_offset: Ints
+    count: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The ``objects`` table."""
+
+    object: Ints
+    bucket: Words
+    name: Words
+    bytes: Ints
+    lines: Ints
+    flaw: Words
+
+
+@dataclass(frozen=True, eq=False)
 class Samples:
     """The ``samples`` of every probe."""
 
@@ -91,6 +157,11 @@ class Evidence:
     announced: Announced
     reads: Reads
     samples: Samples
+    inputs: Inputs = field(default_factory=lambda: empty(Inputs, schema.INPUTS))
+    results: Results = field(default_factory=lambda: empty(Results, schema.RESULTS))
+    placed: Placed = field(default_factory=lambda: empty(Placed, schema.PLACED))
+    archive: Archive = field(default_factory=lambda: empty(Archive, schema.ARCHIVE))
+    objects: Objects = field(default_factory=lambda: empty(Objects, schema.OBJECTS))
     tail_cut: bool = False
 
     @cached_property
@@ -120,6 +191,12 @@ def load(directory: RunDirectory) -> Evidence:
     announced, cut_announced = tables.read(directory.ledger, "announced", schema.ANNOUNCED)
     reads, cut_reads = tables.read(directory.ledger, "reads", schema.READS)
     samples, _ = tables.read(directory.samples, "samples", schema.SAMPLES)
+    inputs, cut_inputs = tables.read(directory.ledger, "inputs", schema.INPUTS)
+    results, cut_results = tables.read(directory.ledger, "results", schema.RESULTS)
+    placed, cut_placed = tables.read(directory.ledger, "placed", schema.PLACED)
+    archive, cut_archive = tables.read(directory.ledger, "archive", schema.ARCHIVE)
+    objects, cut_objects = tables.read(directory.ledger, "objects", schema.OBJECTS)
+    behind = cut_inputs or cut_results or cut_placed or cut_archive or cut_objects
     return Evidence(
         events=tuple(directory.read_events()),
         journal=tuple(directory.read_journal()),
@@ -127,8 +204,18 @@ def load(directory: RunDirectory) -> Evidence:
         announced=columns(Announced, announced),
         reads=columns(Reads, reads),
         samples=columns(Samples, samples),
-        tail_cut=cut_attempts or cut_announced or cut_reads,
+        inputs=columns(Inputs, inputs),
+        results=columns(Results, results),
+        placed=columns(Placed, placed),
+        archive=columns(Archive, archive),
+        objects=columns(Objects, objects),
+        tail_cut=cut_attempts or cut_announced or cut_reads or behind,
     )
+
+
+def empty(shape: type[E], schema_: pa.Schema) -> E:
+    """A *shape* without a row, for a run that has no such table."""
+    return columns(shape, schema_.empty_table())
 
 
 def columns(shape: type[E], table: pa.Table) -> E:
