@@ -239,6 +239,17 @@ class HopRead(_Event):
     counts: dict[str, int] = {}
 
 
+class CaughtUp(_Event):
+    """The job had worked through everything that was sent before the story asked.
+
+    ``took_s`` counts from the question; None when it did not within the story's patience.
+    """
+
+    kind: Literal["caught-up"] = "caught-up"
+    within_s: float
+    took_s: float | None
+
+
 class NotExecuted(_Event):
     """A part of the scenario that this run could not execute, and why; never counts as passed."""
 
@@ -307,6 +318,7 @@ Event = Annotated[
     | PipelinePlanned
     | JobStarted
     | HopRead
+    | CaughtUp
     | NotExecuted
     | LoadEnded
     | FencePassed

@@ -185,6 +185,20 @@ class Run(Protocol):
         """
         ...
 
+    def expect_caught_up(self, *, within: float) -> None:
+        """Wait until the job has worked through everything that was sent before now.
+
+        Args:
+            within: seconds in which it has to; judged later. Waiting goes on a while longer.
+        """
+        ...
+
+    def upgrade_job(self) -> None:
+        """Stop the job and start it again from what ``flink.upgrade`` says: a savepoint, the last
+        checkpoint, or nothing.
+        """
+        ...
+
     def acked_in(self, *, seconds: float) -> int:
         """How many records are acknowledged in the next *seconds*."""
         ...

@@ -7,7 +7,7 @@ tail is dropped and remembered in ``tail_cut``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
@@ -81,6 +81,31 @@ class Samples:
     value: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The ``objects`` table."""
+
+    object: Ints
+    bucket: Words
+    name: Words
+    bytes: Ints
+    lines: Ints
+    flaw: Words
+
+
+@dataclass(frozen=True, eq=False)
+class Scrapes:
+    """The ``scrapes`` table."""
+
+    t_ms: Ints
+    instance: Words
+    events: Ints
+    shaped: Ints
+    refused: Ints
+    repeated: Ints
+    object: Ints
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One run, as stored."""
@@ -91,6 +116,8 @@ class Evidence:
     announced: Announced
     reads: Reads
     samples: Samples
+    objects: Objects = field(default_factory=lambda: columns(Objects, schema.OBJECTS.empty_table()))
+    scrapes: Scrapes = field(default_factory=lambda: columns(Scrapes, schema.SCRAPES.empty_table()))
     tail_cut: bool = False
 
     @cached_property
@@ -119,6 +146,8 @@ def load(directory: RunDirectory) -> Evidence:
     attempts, cut_attempts = tables.read(directory.ledger, "attempts", schema.ATTEMPTS)
     announced, cut_announced = tables.read(directory.ledger, "announced", schema.ANNOUNCED)
     reads, cut_reads = tables.read(directory.ledger, "reads", schema.READS)
+    objects, cut_objects = tables.read(directory.ledger, "objects", schema.OBJECTS)
+    scrapes, cut_scrapes = tables.read(directory.ledger, "scrapes", schema.SCRAPES)
     samples, _ = tables.read(directory.samples, "samples", schema.SAMPLES)
     return Evidence(
         events=tuple(directory.read_events()),
@@ -127,7 +156,9 @@ def load(directory: RunDirectory) -> Evidence:
         announced=columns(Announced, announced),
         reads=columns(Reads, reads),
         samples=columns(Samples, samples),
-        tail_cut=cut_attempts or cut_announced or cut_reads,
+        objects=columns(Objects, objects),
+        scrapes=columns(Scrapes, scrapes),
+        tail_cut=cut_attempts or cut_announced or cut_reads or cut_objects or cut_scrapes,
     )
 
 
