@@ -135,6 +135,24 @@ class PhaseEntered(_Event):
     phase: Phase
 
 
+class Irregularities(Frozen):
+    """What is wrong with the records of a load, on purpose; by default nothing.
+
+    Args:
+        disorder_ms: a record's event time lies up to so much before its batch's.
+        late_share: the share of batches whose event time lies *late_by_ms* further back.
+        late_by_ms: by how much.
+        clock_skew_ms: by how much each producer's clock is wrong, in the order of the producers.
+        poison_share: the share of records that the job has to refuse.
+    """
+
+    disorder_ms: int = Field(default=0, ge=0)
+    late_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    late_by_ms: int = Field(default=10_000, ge=0)
+    clock_skew_ms: tuple[int, ...] = ()
+    poison_share: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
 class LoadPlanned(_Event):
     """What the load was asked to do. Batches are intended every 1/rate; ``record_bytes`` per value."""
 
@@ -148,6 +166,7 @@ class LoadPlanned(_Event):
     producers: int
     processes: int
     client: dict[str, str]
+    irregular: Irregularities = Irregularities()
 
 
 class Fence(Frozen):

@@ -227,6 +227,8 @@ class LiveRun:
             producers=asked.producers,
             processes=asked.processes,
             client=dict(asked.client),
+            seed=self.seed,
+            irregular=asked.irregular,
         )
 
     def _prepare(self, plan: LoadPlan, asked: LoadRequest) -> None:
@@ -254,6 +256,7 @@ class LiveRun:
                 producers=plan.producers,
                 processes=plan.processes,
                 client=client,
+                irregular=plan.irregular,
             )
         )
 

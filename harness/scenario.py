@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypedDict, Unpack
 
 import pytest
+from pydantic import ValidationError
 
 from harness.errors import BadInput, unknown_name
 from harness.faults.selectors import (
@@ -38,7 +39,7 @@ from harness.faults.selectors import (
 )
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause, split, terminate
 from harness.load.shapes import Constant, Shape
-from harness.model import Budgets, Guarantee
+from harness.model import Budgets, Guarantee, Irregularities
 
 __all__ = [
     "Run",
@@ -87,6 +88,11 @@ class LoadOptions(TypedDict, total=False):
     shape: Shape
     client: Mapping[str, str]
     topic_config: Mapping[str, str]
+    disorder_ms: int
+    late_share: float
+    late_by_ms: int
+    clock_skew_ms: tuple[int, ...]
+    poison_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class LoadRequest:
         shape: how the rate changes over time.
         client: settings of the producers, over the load's defaults.
         topic_config: settings of the topic, which is created for the load.
+        disorder_ms, late_share, late_by_ms, clock_skew_ms, poison_share: see ``Irregularities``.
     """
 
     rate: float
@@ -111,6 +118,25 @@ class LoadRequest:
     shape: Shape = field(default_factory=Constant)
     client: Mapping[str, str] = field(default_factory=dict)
     topic_config: Mapping[str, str] = field(default_factory=dict)
+    disorder_ms: int = 0
+    late_share: float = 0.0
+    late_by_ms: int = 10_000
+    clock_skew_ms: tuple[int, ...] = ()
+    poison_share: float = 0.0
+
+    @property
+    def irregular(self) -> Irregularities:
+        """What is to be wrong with the records, on purpose.
+
+        Raises:
+            BadInput: a share is not one, or a time is negative.
+        """
+        names = Irregularities.model_fields
+        try:
+            return Irregularities.model_validate({name: getattr(self, name) for name in names})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadInput(f"{first['loc'][0]} of the load does not fit", why=first["msg"]) from error
 
 
 class Injected(Protocol):
