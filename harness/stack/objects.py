@@ -89,6 +89,11 @@ class ObjectStore:
         return self._process
 
     @property
+    def disk(self) -> Path:
+        """The mount point of the disk with the objects."""
+        return self.data
+
+    @property
     def access(self) -> Access:
         """How clients get in."""
         told = self._definition
