@@ -198,6 +198,7 @@ class LiveRun:
             codec=plan.frames,
             directory=directory,
             seconds=_FENCE_S,
+            **closing,
         )
         self._record(FencePassed(t=MONOTONIC.now(), wall=wall_label(), fences=fences))
         self._fenced = True
