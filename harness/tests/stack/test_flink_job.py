@@ -1,4 +1,4 @@
-"""The job that comes with the harness compiles without a JDK and passes its tests; a user's jar is checked."""
+"""The job that comes along compiles without a JDK and passes its tests; a user's jar is looked into."""
 
 from __future__ import annotations
 
