@@ -129,12 +129,9 @@ class _Hop:
 
     def _begin_ms(self) -> int:
         """Since when every process should have been scraped."""
-        steady = [
-            e.t for e in self.evidence.events if isinstance(e, PhaseEntered) and e.phase is Phase.STEADY
-        ]
-        ready = self.zero_ms + round(
-            self.evidence.seconds(min(steady, default=self.evidence.started.t)) * 1000
-        )
+        phases = (event for event in self.evidence.events if isinstance(event, PhaseEntered))
+        steady = min((p.t for p in phases if p.phase is Phase.STEADY), default=self.evidence.started.t)
+        ready = self.zero_ms + round(self.evidence.seconds(steady) * 1000)
         return max(ready, min((life.started_ms for life in self.lives), default=0))
 
     def _instances(self) -> list[str]:

@@ -25,9 +25,6 @@ from harness.stack.gate import GateState, GateStats, clear_state, read_stats, wr
 from harness.stack.seams import HasGate, Node, Service
 from harness.waiting import NotYet, wait_for
 
-_NOT_YET = 0.0
-"""No lease: each telling gives one."""
-
 _PROBES_OF_A_SHARE = 40
 _PROBES_OF_ALL = 3
 _SILENT_SECONDS = 1.0
@@ -240,10 +237,10 @@ def _state(spec: FaultSpec) -> GateState:
     match spec.kind:
         case "s3_refuse":
             assert spec.status is not None, spec
-            return GateState(_NOT_YET, "refuse", share=share, status=spec.status)
+            return GateState("refuse", share=share, status=spec.status)
         case "s3_slow":
             assert spec.ms is not None, spec
-            return GateState(_NOT_YET, "slow", delay_ms=round(spec.ms), bytes_per_s=round(spec.bytes_per_s or 0))
+            return GateState("slow", delay_ms=round(spec.ms), bytes_per_s=round(spec.bytes_per_s or 0))
         case "s3_truncate":
-            return GateState(_NOT_YET, "truncate", share=share)
-    return GateState(_NOT_YET, "hang")
+            return GateState("truncate", share=share)
+    return GateState("hang")

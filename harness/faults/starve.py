@@ -24,6 +24,10 @@ from harness.faults.reach import Pair
 from harness.stack.seams import Process, Service
 
 TURN_SECONDS = 0.1
+_STOP_NANOS = TURN_SECONDS * NANOS_PER_SECOND
+_MEMORY = 0.8
+"""How much of what was owed is still owed a turn later: a machine that hung does not starve it to death."""
+
 _LOOKS, _LOOK_SECONDS = 250, 0.006
 _BEFORE_SECONDS = 0.5
 _QUIET_LOOKS = 30
@@ -41,7 +45,6 @@ class Turns:
         self._process, self._share, self._clock = process, share, clock
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._take, name="starve", daemon=True)
-        self.ran_ns = self.stopped_ns = 0
 
     def start(self) -> None:
         """Begin with a stop."""
@@ -62,12 +65,15 @@ class Turns:
 
     def _take(self) -> None:
         run, rest = self._share, 1 - self._share
+        ran = stopped = 0.0
         try:
             while not self._ending.is_set():
                 self._process.send(signal.SIGSTOP)
-                self.stopped_ns += self._wait(self.ran_ns / run * rest - self.stopped_ns, rest)
+                # A whole stop each turn, and what it still owes to the share; then the run that this earns.
+                stopped += self._wait(_STOP_NANOS * rest + ran / run * rest - stopped, rest)
                 self._process.send(signal.SIGCONT)
-                self.ran_ns += self._wait(self.stopped_ns / rest * run - self.ran_ns, run)
+                ran += self._wait(stopped / rest * run - ran, run)
+                stopped, ran = stopped * _MEMORY, ran * _MEMORY
         except ProcessLookupError:
             return  # it died: whoever looks sees that
 

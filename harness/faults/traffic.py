@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.clock import MONOTONIC
 from harness.stack.seams import Node, Wired
 
 DATAGRAMS = 2_000
@@ -24,6 +25,8 @@ SIGMAS = 5.0
 
 _BURST = 40
 _CHUNK = bytes(1 << 16)
+_DATAGRAM = bytes(1_400)
+_TICK_SECONDS = 0.004
 _LAST_SECONDS = 0.1
 _ANSWER_SECONDS = 2.0
 
@@ -73,6 +76,26 @@ def bytes_per_second(way: Way, seconds: float) -> float:
         return _count(receiver, seconds) / seconds
 
 
+def pushed(way: Way, offered: float, seconds: float) -> float:
+    """How many bytes a second get along *way* when *offered* bytes a second are sent, for *seconds*.
+
+    Datagrams: nothing that comes back can slow them down.
+    """
+    with _sockets(way, socket.SOCK_DGRAM) as (sender, receiver):
+        receiver.bind((way.target.address, 0))
+        address = receiver.getsockname()
+        started = time.monotonic()
+        sent = got = 0
+        while (passed := time.monotonic() - started) < seconds:
+            while sent < offered * passed:
+                with contextlib.suppress(OSError):  # no room on its way out
+                    sender.sendto(_DATAGRAM, address)
+                sent += len(_DATAGRAM)
+            got += _drain(receiver, 0.0)
+            MONOTONIC.sleep(_TICK_SECONDS)
+        return got * len(_DATAGRAM) / (time.monotonic() - started)
+
+
 def round_trips_ms(way: Way, count: int = 9) -> list[float]:
     """How long *count* datagrams take there and back, ascending; one that is lost is left out."""
     took: list[float] = []
@@ -106,8 +129,9 @@ def _sockets(way: Way, kind: socket.SocketKind) -> Iterator[tuple[socket.socket,
 
 
 def _drain(receiver: socket.socket, patience: float) -> int:
-    receiver.settimeout(patience)
+    """Receive what is there and what comes within *patience* of the last one; returns how many."""
     got = 0
+    receiver.settimeout(patience)
     with contextlib.suppress(TimeoutError, BlockingIOError):
         while receiver.recv(16):
             got += 1

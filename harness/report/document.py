@@ -28,7 +28,7 @@ from harness.report.headline import (
     headline,
     troubles,
 )
-from harness.report.hops import HopRow, hops_of, not_executed_of
+from harness.report.hops import HOPS, HopRow, hops_of, not_executed_of
 from harness.report.pipeline import PipelineView, pipeline_of
 from harness.report.resources import Resources, resources_of
 from harness.report.timeline import Note, Timeline, notes_of, timeline_of
@@ -145,8 +145,9 @@ class ReportDocument:
     recovery: tuple[RecoveryRow, ...]
     timeline: Timeline | None
     hops: tuple[HopRow, ...]
-    not_executed: tuple[Pair, ...]
-    not_executed_words: str
+    not_executed: str
+    left_out: tuple[Pair, ...]
+    """What was not executed beside the hops, and why."""
     pipeline: PipelineView | None
     resources: Resources | None
     notes: tuple[Note, ...]
@@ -187,8 +188,8 @@ def prepare(directory: RunDirectory) -> ReportDocument:
         recovery=_recoveries(document),
         timeline=timeline_of(document, stored, notes),
         hops=hops_of(document, stored),
-        not_executed=tuple((event.part, event.reason) for event in missing),
-        not_executed_words=phrases.listing(event.part for event in missing),
+        not_executed=phrases.listing(event.part for event in missing),
+        left_out=tuple((event.part, event.reason) for event in missing if event.part not in HOPS),
         pipeline=pipeline_of(document, stored, notes),
         resources=resources_of(document, stored),
         notes=notes,

@@ -14,7 +14,6 @@ from harness.model import HopRead, NotExecuted
 from harness.report.phrases import NONE, count, counts
 from harness.verdict import Verdict
 
-_ORDER = ("source", "results", "dead-letters", "late", "archive", "metrics")
 _TITLES = {
     "source": "source log",
     "results": "window results",
@@ -23,6 +22,9 @@ _TITLES = {
     "archive": "archive",
     "metrics": "metrics bucket",
 }
+HOPS = tuple(_TITLES)
+"""The hops in the order in which a record passes them, by the names that events give them."""
+
 _LOST = {
     "source": ("no_loss",),
     "results": ("results_exact", "every_record_placed"),
@@ -63,7 +65,7 @@ def hops_of(document: RunDocument, evidence: Evidence) -> tuple[HopRow, ...]:
     skipped = {event.part: event for event in not_executed_of(evidence)}
     findings = {found.checker: found for found in document.findings}
     rows = []
-    for hop in _ORDER:
+    for hop in HOPS:
         if hop in read:
             rows.append(_read(read[hop], findings))
         elif hop in skipped:
@@ -87,7 +89,7 @@ def _read(hop: HopRead, findings: Mapping[str, Finding]) -> HopRow:
         missing=_violations(lost),
         repeated=_violations(repeated),
         damaged=_violations(damaged),
-        why=said or NONE,
+        why=said,
     )
 
 

@@ -105,7 +105,7 @@ def _rates(gauges: Gauges, planned: PipelinePlanned | None) -> tuple[Trace, ...]
 
 
 def _lag(gauges: Gauges) -> Trace:
-    return Trace("", "line-p99", gauges.line("lag_records", lambda one: "/" not in one), filled=True)
+    return Trace("", "line-ack", gauges.line("lag_records", lambda one: "/" not in one), filled=True)
 
 
 def _watermark(gauges: Gauges) -> Trace:

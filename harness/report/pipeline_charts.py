@@ -61,6 +61,9 @@ def _panel(canvas: Canvas, shown: Panel) -> None:
     scale, labels = _scale(canvas, shown)
     panel(canvas, shown.height, scale, labels)
     for trace in shown.traces:
+        if trace.css == "dots":
+            canvas.add(_dots(canvas, scale, trace.gauge))
+            continue
         values = raised(trace.gauge.value) if trace.css == "line-bad" else trace.gauge.value
         draw(canvas, scale, trace.gauge.at_s, [Line("", trace.css, values, filled=trace.filled)])
     _marks(canvas, shown, scale.end)
@@ -86,6 +89,14 @@ def _marks(canvas: Canvas, shown: Panel, top: float) -> None:
     if shown.failed is not None and len(shown.failed):
         path = "".join(f"M{x:.1f} {top:.1f}v{_MARK}" for x in canvas.x.all(shown.failed).tolist())
         canvas.add(Markup('<path class="mark-bad" d="{}"/>').format(path))
+
+
+def _dots(canvas: Canvas, scale: svg.Scale, gauge: Gauge) -> Markup:
+    """A dot for each value: what happened at instants has nothing in between."""
+    known = np.isfinite(gauge.value)
+    xs, ys = canvas.x.all(gauge.at_s[known]), scale.all(gauge.value[known])
+    path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in zip(xs.tolist(), ys.tolist(), strict=True))
+    return Markup('<path class="dots" d="{}"/>').format(path)
 
 
 def _strip(canvas: Canvas, start: float, end: float) -> tuple[float, float, float, float]:
@@ -133,17 +144,17 @@ def _row(
         top += 22
         parts.append(svg.text(0, top, node, "panel"))
     else:
-        parts.append(svg.text(0, top + 16 + _CELL_HEIGHT / 2, svg.fitted(node, 122), "panel"))
+        parts.append(svg.text(0, top + 20 + _CELL_HEIGHT / 2, svg.fitted(node, 122), "panel"))
     bottom = top
     for column, cell, place, highest in zip(COLUMNS, cells, _places(width), shown.tops, strict=True):
         left, right, line = place
-        upper = top + 16 + line * (_CELL_HEIGHT + 22)
+        upper = top + 18 + line * (_CELL_HEIGHT + 24)
         said = _caption(column, cell, named=narrow)
-        parts.append(svg.text(right, upper - 3, said, "legend", "end"))
+        parts.append(svg.text(right, upper - 5, said, "legend", "end"))
         x = svg.Scale(0.0, shown.end_s, left, right)
         parts += _cell(cell, x, svg.Scale(0.0, highest or 1.0, upper + _CELL_HEIGHT, upper), shown.bands)
         bottom = max(bottom, upper + _CELL_HEIGHT)
-    return bottom + 6
+    return bottom + 8
 
 
 def _cell(cell: Cell, x: svg.Scale, y: svg.Scale, bands: Sequence[Band]) -> list[Markup]:

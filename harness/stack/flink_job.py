@@ -25,6 +25,16 @@ MAIN = "edge.EdgeProcessor"
 COMPILER_VERSION = "3.32.0"
 """Of the compiler that ``fixtures/locks/ecj-*.lock`` names; the last line of it that runs on Java 11."""
 
+OPENED = (
+    *(
+        f"--add-opens=java.base/java.{package}=ALL-UNNAMED"
+        for package in ("lang", "util", "net", "io", "time")
+    ),
+    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+)
+"""What Flink 1.x needs of a Java that keeps its inside closed (16 and later; 11 takes these flags too)."""
+
 _COMPILER_MAIN = "org.eclipse.jdt.internal.compiler.batch.Main"
 _TARGET = ("-source", "11", "-target", "11", "-encoding", "UTF-8", "-proc:none", "-nowarn", "-g")
 _COMPILE_SECONDS = 120.0

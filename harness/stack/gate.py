@@ -25,20 +25,20 @@ class GateState:
     """A fault of the object store.
 
     Args:
-        until: the instant, in seconds of CLOCK_MONOTONIC, after which it is over.
         kind: ``refuse`` answers with *status*; ``slow`` waits *delay_ms* and passes *bytes_per_s*
-            (0: all there are) in both directions, all connections together; ``truncate`` ends bodies of
+            (None: all there are) in both directions, all connections together; ``truncate`` ends bodies of
             answers after *cut_after* bytes; ``hang`` reads a request and never answers.
+        until: the instant, in seconds of CLOCK_MONOTONIC, after which it is over.
         share: of the requests that the fault is meant for, this part is hit, evenly spread.
         methods: the HTTP methods that it is meant for; none named: all.
     """
 
-    until: float
     kind: Kind
+    until: float
     share: float = 1.0
     status: int = 503
-    delay_ms: int = 0
-    bytes_per_s: int = 0
+    delay_ms: float = 0
+    bytes_per_s: int | None = None
     cut_after: int = 0
     methods: tuple[str, ...] = ()
 
@@ -46,7 +46,7 @@ class GateState:
         assert self.kind in KINDS, self
         assert 0.0 <= self.share <= 1.0, self
         assert 400 <= self.status < 600, self
-        assert min(self.delay_ms, self.bytes_per_s, self.cut_after) >= 0, self
+        assert min(self.delay_ms, self.bytes_per_s or 0, self.cut_after) >= 0, self
 
     def is_meant_for(self, method: str) -> bool:
         """Whether a request of *method* may be hit."""
@@ -71,6 +71,18 @@ class GateStats:
     delayed_ms: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+
+    def hit_by(self, kind: Kind) -> int:
+        """How many requests a fault of *kind* hit."""
+        match kind:
+            case "refuse":
+                return self.refused
+            case "slow":
+                return self.slowed
+            case "truncate":
+                return self.truncated
+            case "hang":
+                return self.hung
 
 
 def write_state(path: Path, state: GateState) -> None:

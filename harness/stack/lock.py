@@ -35,7 +35,7 @@ ROOTS = {
     "flink-s3": (_FLINK + "s3-fs-hadoop:{version}",),
     # What the job's own tests need beside Flink.
     "flink-test": (
-        _FLINK + "core:{version}:tests",
+        _FLINK + "test-utils-junit:{version}",
         _FLINK + "runtime:{version}:tests",
         _FLINK + "streaming-java:{version}:tests",
         "junit:junit:4.13.2",

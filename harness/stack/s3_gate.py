@@ -80,7 +80,7 @@ class Pace:
     def rate(self) -> int:
         """Bytes a second at this instant; 0: no limit."""
         state = self._lease.now()
-        return state.bytes_per_s if state and state.kind == "slow" else 0
+        return (state.bytes_per_s or 0) if state and state.kind == "slow" else 0
 
     async def wait(self, size: int) -> None:
         """Return when *size* bytes may pass, or the fault is over."""

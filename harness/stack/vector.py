@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,9 @@ T = TypeVar("T")
 _YIELDING = ("nice", "-n", "10")
 _CALL_S = 2.0
 _VALIDATE_S = 30
+_NOISE = re.compile(r"√|^\s*$|^\d{4}-\d\d-\d\dT\S+ +[A-Z]+ ")
+"""Lines of ``vector validate`` that are no complaint: what is fine, and its log."""
+
 _STOPPED = "Vector has stopped."
 _CUT_SHORT = "Failed to gracefully shut down"
 
@@ -232,11 +236,15 @@ class VectorAgent:
         Raises:
             StackError: it does not answer, or not as Vector.
         """
-        said, now, scrapers = self.said(), time.time_ns() // 1_000_000, self.config.scrapers()
+        said, now = dataclasses.asdict(self.said()), time.time_ns() // 1_000_000
+        return {"started_ms": self.started_ms, "read_ms": now, **self.asked(), **said}
+
+    def asked(self) -> dict[str, int]:
+        """How many pages its configuration has it scrape, and how often."""
+        scrapers = self.config.scrapers()
         pages = sum(1 if isinstance(one.endpoints, str) else len(one.endpoints) for one in scrapers)
         interval = max((one.scrape_interval_secs for one in scrapers), default=0.0)
-        asked = {"pages": pages, "interval_ms": round(interval * 1000)}
-        return {"started_ms": self.started_ms, "read_ms": now, **asked, **dataclasses.asdict(said)}
+        return {"pages": pages, "interval_ms": round(interval * 1000)}
 
     def stop(self, seconds: float) -> bool:
         """End it gracefully: its last batch is sent. Returns whether everything it held was.
@@ -291,10 +299,10 @@ def _unless_silent(ask: Callable[[], T]) -> T:
 
 def complaint(output: str) -> str:
     """What ``vector validate`` complains of, on one line: from its crosses on, without the decoration."""
-    lines = [line.strip() for line in output.splitlines() if line.strip() and "√" not in line]
+    lines = [line.strip() for line in output.splitlines() if not _NOISE.search(line)]
     first = next((n for n, line in enumerate(lines) if line.startswith("x ")), 0)
-    said = [line.removeprefix("x ") for line in lines[first:] if not set(line) <= set("-|^ ")]
-    return " ".join(said)[:600] or "no reason given"
+    said = [line for line in lines[first:] if not set(line) <= set("-|│^ ")]
+    return " ".join(said).removeprefix("x ").replace(" x ", "; ")[:600] or "no reason given"
 
 
 def _proven(vector: Path) -> Path:

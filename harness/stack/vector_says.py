@@ -1,6 +1,6 @@
 """What a Vector says of itself on its Prometheus page, as far as a run has to account for it.
 
-    vector_component_received_events_total{component_id="…",component_type="prometheus_scrape",…} 115 179564394
+    vector_component_received_events_total{component_id="…",component_type="prometheus_scrape",…} 115 1795643
 
 Counters begin anew with each process; who keeps them must keep the process's start beside them.
 """

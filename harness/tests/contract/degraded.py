@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
-import time
+import threading
 from pathlib import Path
 
 from harness.clock import MONOTONIC
+from harness.errors import NotExpressible
+from harness.faults.degrade import bandwidth, disk_full, loss, starve
 from harness.faults.disks import disks
+from harness.faults.injection import Injector
 from harness.faults.journal import read_lines
-from harness.faults.observed import processor_seconds
 from harness.faults.reach import Pair
+from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec
 from harness.faults.storage import write_probe
-from harness.faults.throttle import both_ways
-from harness.faults.traffic import Way, arrived
+from harness.faults.traffic import Way, arrived, bytes_per_second
+from harness.faults.watchdog import Watch
+from harness.stack.seams import HasDisk
 from harness.tests.contract.arena import Arena
-from harness.tests.contract.stories import Seen, Story, blocks_in_force, injector_for, open_pairs, opened
+from harness.tests.contract.stories import (
+    PointedJournal,
+    Seen,
+    Story,
+    blocks_in_force,
+    injector_for,
+    open_pairs,
+    opened,
+)
+
+BOTH = ("broker-1", "broker-2")
 
 
 def one_degraded(folder: Path, given: object) -> Seen:
-    """Inject one fault on broker-1 and measure everything of it and of broker-2, before, during and after."""
+    """Inject one fault on broker-1 and measure everything of it and of broker-2, during and after."""
     spec = FaultSpec.from_json(given)
     arena = Arena(folder.name, folder)
-    before = measured(arena)
     with injector_for(arena, folder) as injector:
         rehearsed = injector.rehearse(spec)
-        started = time.monotonic()
         with injector.inject(spec) as fault:
-            proven = time.monotonic() - started
             during = measured(arena)
     lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     return {
-        "before": before,
         "during": during,
         "after": measured(arena),
         "left": {"blocks": blocks_in_force(arena), "disciplines": disciplines(arena)},
@@ -45,36 +56,35 @@ def one_degraded(folder: Path, given: object) -> Seen:
         "steps": [line["step"] for line in lines],
         "undo": lines[0]["undo"],
         "rehearsed": list(rehearsed.commands) == lines[0]["commands"],
-        "proven_s": proven,
     }
 
 
 def measured(arena: Arena) -> Seen:
-    """Of broker-1, and of broker-2 as the bystander: Mbit/s both ways, datagrams of 500, writing, running."""
+    """Of broker-1, and of broker-2 beside it: Mbit/s out and in, datagrams of 500, writing, running."""
+    observer, running = arena.nodes["observer"], running_shares(arena, 60)
     found: Seen = {}
-    observer = arena.nodes["observer"]
-    for name in ("broker-1", "broker-2"):
-        node, service = arena.nodes[name], arena.services[name]
-        rates = both_ways(node, observer, 0.5)
-        used = processor_seconds(service.process.pid)
-        running = [not service.process.is_stopped() for _ in _looks(100)]
+    for name in BOTH:
+        ways = Way(arena.nodes[name], observer), Way(observer, arena.nodes[name])
+        service = arena.services[name]
+        assert isinstance(service, HasDisk)
         found[name] = {
-            "mbit": [rate * 8 / 1e6 for rate in rates],
-            "arrived": [arrived(Way(observer, node), 500), arrived(Way(node, observer), 500)],
-            "write": os.strerror(write_probe(arena.services[name].disk)),  # type: ignore[attr-defined] # it has one
-            "running": sum(running) / len(running),
-            "used": processor_seconds(service.process.pid) - used,
+            "mbit": [bytes_per_second(way, 0.15) * 8 / 1e6 for way in ways],
+            "arrived": [arrived(way, 500) for way in ways],
+            "write": os.strerror(write_probe(service.disk)),
             "alive": service.process.is_alive(),
+            "running": running[name],
         }
     return found
 
 
-def _looks(count: int) -> list[None]:
-    found = []
-    for _ in range(count):
-        MONOTONIC.sleep(0.005)
-        found.append(None)
-    return found
+def running_shares(arena: Arena, looks: int) -> dict[str, float]:
+    """At which share of *looks*, 6 ms apart, each was not stopped."""
+    seen: dict[str, int] = dict.fromkeys(BOTH, 0)
+    for _ in range(looks):
+        MONOTONIC.sleep(0.006)
+        for name in BOTH:
+            seen[name] += not arena.services[name].process.is_stopped()
+    return {name: count / looks for name, count in seen.items()}
 
 
 def disciplines(arena: Arena) -> int:
@@ -116,4 +126,48 @@ def died_of_it(folder: Path, given: object) -> Seen:
     }
 
 
-STORIES: dict[str, Story] = {story.__name__: story for story in (one_degraded, died_of_it)}
+def not_here(folder: Path, given: object) -> Seen:
+    """Ask for what the kernel may not have; tell what becomes of it."""
+    spec = FaultSpec.from_json(given)
+    arena = Arena(folder.name, folder)
+    refused, proof = "", ""
+    with injector_for(arena, folder) as injector:
+        try:
+            with injector.inject(spec) as fault:
+                proof = fault.proof if fault.observed else ""
+        except NotExpressible as error:
+            refused = error.sentence()
+    steps = [line["step"] for line in read_lines(folder / "journal.jsonl")]
+    return {"refused": refused, "proof": proof, "last": steps[-1], "disciplines": disciplines(arena)}
+
+
+EVERYTHING = (
+    loss(broker(1), share=0.5),
+    bandwidth(broker(2), to_mbit=2),
+    disk_full(broker(3)),
+    starve(broker(2), share=0.1),
+)
+
+
+def all_degraded(folder: Path, stop_at: object) -> Seen:
+    """Every kind at once; stops for good at one of the journal's points, -1: at the last, and beats on."""
+    assert isinstance(stop_at, int)
+    arena = Arena(folder.name, folder)
+    journal = PointedJournal(folder, stop_at, arena)
+    with (
+        Watch(folder, folder.name),
+        Injector(arena, journal, topic="orders", ready_seconds=10) as injector,
+        contextlib.ExitStack() as faults,
+    ):
+        for spec in EVERYTHING:
+            faults.enter_context(injector.inject(spec))
+        journal.point("all in force")
+        if stop_at < 0:
+            (folder / "ready").touch()
+            threading.Event().wait()
+    return {"points": journal._point}
+
+
+STORIES: dict[str, Story] = {
+    story.__name__: story for story in (one_degraded, died_of_it, not_here, all_degraded)
+}

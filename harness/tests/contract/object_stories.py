@@ -19,7 +19,7 @@ from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
 from harness.stack.gate import GateState, GateStats, Kind, clear_state, read_stats, write_state
 from harness.stack.java import find_java
-from harness.stack.local import make_disk
+from harness.stack.assembly import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.objects import ObjectStore
 
@@ -169,7 +169,7 @@ class _Watched:
         """*count* calls, one after another, while *kind* is in force."""
         before = self._figures()
         if kind:
-            write_state(self._store.control, GateState(time.monotonic() + lease, kind, **how))  # type: ignore[arg-type]
+            write_state(self._store.control, GateState(kind, time.monotonic() + lease, **how))  # type: ignore[arg-type]
         told = [self._call(put=put) for _ in range(count)]
         clear_state(self._store.control)
         return {
@@ -180,7 +180,7 @@ class _Watched:
 
     def lease(self, seconds: float) -> Seen:
         """A hanging store that nobody heals."""
-        write_state(self._store.control, GateState(time.monotonic() + seconds, "hang"))
+        write_state(self._store.control, GateState("hang", time.monotonic() + seconds))
         client = self._store.client(read_seconds=5.0, attempts=1)
         start = time.monotonic()
         first = _ending(lambda: client.get(BUCKET, "big"))
@@ -189,7 +189,7 @@ class _Watched:
 
     def parallel(self) -> Seen:
         """Eight readers at once through a thin line: it is one line."""
-        write_state(self._store.control, GateState(time.monotonic() + 30, "slow", bytes_per_s=2_000_000))
+        write_state(self._store.control, GateState("slow", time.monotonic() + 30, bytes_per_s=2_000_000))
         start = time.monotonic()
         client = self._store.client(read_seconds=10, attempts=1)
         with ThreadPoolExecutor(8) as pool:

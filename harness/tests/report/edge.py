@@ -182,7 +182,6 @@ def _flink(
     draw: np.random.Generator,
     *,
     down: bool,
-    cut: bool,
 ) -> Iterator[Row]:
     busy = taken / 400 * float(draw.normal(1, 0.05))
     yield t, "flink", "flink_ok", 1.0
