@@ -198,8 +198,8 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
     directory = RunDirectory.create(where.parent, where.name)
     order = Order(
         scenario=chosen, definition=prepared.definition, folder=prepared.folder, software=software,
-        parts=parts, directory=directory, seed=int(os.environ["HARNESS_SEED"]), command=("harness", *sys.argv[1:]),
-        settings=settings,
+        parts=parts, directory=directory, seed=int(os.environ["HARNESS_SEED"]),
+        command=("harness", *sys.argv[1:]), settings=settings,
     )  # fmt: skip
     display = open_display()
     display.say(f"run     {directory.run_id}, seed {order.seed}")

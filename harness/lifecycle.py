@@ -29,6 +29,7 @@ from harness.findings import RunDocument
 from harness.interrupts import Interrupted, Interrupts
 from harness.ledger import evidence, schema, tables
 from harness.model import Aborted, Phase, PhaseEntered, RunEnded, RunStarted
+from harness.probes.agent import AgentProbe
 from harness.probes.host import host_sampler
 from harness.probes.pipeline import pipeline_probes
 from harness.probes.sampler import Sampler, sampled
@@ -145,6 +146,8 @@ def _guarded(directory: RunDirectory, order: Order, stack: LocalStack) -> Iterat
         order.definition, bootstrap=stack.bootstrap, source=TOPIC, vector=stack.agent is not None
     )
     samplers = [host_sampler(directory.samples, stack.live_pids, stack.disks())]
+    if stack.agent is not None:
+        probes.append(AgentProbe(stack.agent))
     samplers += [Sampler(directory.samples, probe) for probe in probes]
     with Watch(directory.root, directory.run_id), sampled(samplers):
         yield

@@ -80,7 +80,8 @@ class Budgets(Frozen):
     """What must hold of times; None means measured and shown, not judged.
 
     A recovery's budget is ``recovery_factor`` times the time expected from the live
-    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it.
+    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it. The last six
+    are for a stack with a pipeline: see ``harness.checkers.monitoring``.
     """
 
     latency_p99_ms: float | None = None
@@ -89,6 +90,12 @@ class Budgets(Frozen):
     recovery_slack_s: float = 5.0
     load_reached: float = 0.95
     send_error_p99_ms: float = 20.0
+    result_p99_ms: float | None = None
+    throughput_share: float | None = None
+    lag_records: int | None = None
+    error_share: float | None = None
+    rss_mb: float | None = None
+    cpu_percent: float | None = None
 
 
 class _Event(Frozen):

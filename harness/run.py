@@ -21,7 +21,7 @@ from harness.display import Display
 from harness.errors import BadInput, HarnessError, StackError
 from harness.faults.injection import Injection, Injector
 from harness.faults.spec import FaultSpec
-from harness.hops import AHEAD_MS, Hops, Site
+from harness.hops import Hops, Site
 from harness.interrupts import Interrupts
 from harness.ledger.reader import read_through_fence
 from harness.load.engine import LoadEngine, LoadProgress
@@ -198,6 +198,7 @@ class LiveRun:
             codec=plan.frames,
             directory=directory,
             seconds=_FENCE_S,
+            **closing,
         )
         self._record(FencePassed(t=MONOTONIC.now(), wall=wall_label(), fences=fences))
         self._fenced = True

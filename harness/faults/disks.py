@@ -93,11 +93,11 @@ def _disk(fields: list[str], root: Path) -> Disk | None:
     return Disk(place, root / place.lstrip("/"), fields[2], int(megabytes))
 
 
-def main() -> int:
-    """Restore every disk of the mount namespace that this runs in."""
-    restore_all()
+def main(place: str, megabytes: str) -> int:
+    """Restore one disk of the mount namespace that this runs in: /proc may be another's there."""
+    restore(place, int(megabytes))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -63,7 +63,7 @@ def broken_disks(processes: Sequence[Marked]) -> list[BrokenDisk]:
     for process in processes:
         for disk in disks(process.pid):
             if disk.device not in found and not _is_whole(disk):
-                found[disk.device] = BrokenDisk(disk, _restoring(process.pid))
+                found[disk.device] = BrokenDisk(disk, _restoring(process.pid, disk))
     return list(found.values())
 
 
@@ -74,8 +74,8 @@ def _is_whole(disk: Disk) -> bool:
         return True
 
 
-def _restoring(pid: int) -> tuple[str, ...]:
-    python = (sys.executable, "-P", "-S", "-m", "harness.faults.disks")
+def _restoring(pid: int, disk: Disk) -> tuple[str, ...]:
+    python = (sys.executable, "-P", "-S", "-m", "harness.faults.disks", disk.place, str(disk.megabytes))
     return (*_prefix(pid), f"--mount=/proc/{pid}/ns/mnt", "--", "env", f"PYTHONPATH={_ROOT}", *python)
 
 

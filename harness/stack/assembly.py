@@ -163,4 +163,3 @@ def make_disk(node: str, megabytes: int) -> Path:
     except OSError as error:
         raise MissingAbility(f"{node} could not get a disk", why=str(error), fix="harness doctor") from error
     return disk
-

@@ -25,12 +25,9 @@ MAIN = "edge.EdgeProcessor"
 COMPILER_VERSION = "3.32.0"
 """Of the compiler that ``fixtures/locks/ecj-*.lock`` names; the last line of it that runs on Java 11."""
 
+_PACKAGES = ("lang", "util", "net", "io", "util.concurrent", "time")
 OPENED = (
-    *(
-        f"--add-opens=java.base/java.{package}=ALL-UNNAMED"
-        for package in ("lang", "util", "net", "io", "time")
-    ),
-    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+    *(f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _PACKAGES),
     "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
 )
 """What Flink 1.x needs of a Java that keeps its inside closed (16 and later; 11 takes these flags too)."""

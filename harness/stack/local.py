@@ -27,7 +27,7 @@ _END_S = 10.0
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A booted stack; see ``harness.stack.seams.Stack``. ``flink`` and ``agent`` are None where there are none."""
+    """A booted stack; see ``harness.stack.seams.Stack``. ``flink`` and ``agent`` may be None."""
 
     nodes: Mapping[str, Node]
     services: Mapping[str, LoggedService]

@@ -183,7 +183,7 @@ def test_a_classifier_is_part_of_the_name() -> None:
 
 @pytest.mark.parametrize("version", ["1.17.2", "1.20.1"])
 def test_flink_comes_in_three_locks(version: str) -> None:
-    """Flink, its S3 plugin, what the job's tests need; and ZooKeeper's client is there for high availability."""
+    """Flink with ZooKeeper's client for high availability; its S3 plugin; what the job's tests need."""
     flink = {jar.path.name for jar in read_lock(LOCKS, "flink", version)}
 
     assert f"flink-runtime-{version}.jar" in flink

@@ -1,4 +1,4 @@
-"""The job that comes with the harness compiles without a JDK and passes its own tests; a user's jar is looked into."""
+"""The job that comes along compiles without a JDK and passes its tests; a user's jar is looked into."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_folder_without_source_is_refused(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("jobs")
 def test_a_java_that_does_not_start_is_told(tmp_path: Path) -> None:
     """Without a Java there is no job, and that is not the source's fault."""
-    with pytest.raises(StackError, match="the job could not be compiled: .*No such file"):
+    with pytest.raises(StackError, match=r"the job could not be compiled: .*No such file"):
         built_job(Java(Path("/nowhere/java"), "17", "test"), [], Path("ecj.jar"), project(tmp_path))
 
 
@@ -168,7 +168,7 @@ def test_what_does_not_compile_is_told_by_file_and_line(
 def test_the_same_source_gives_the_same_jar_and_is_compiled_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second call needs no compiler; a change of the source makes a new jar; a rebuilt jar is the same."""
+    """The second call needs no compiler, a rebuilt jar is the same, a changed source makes a new one."""
     tool = compiler()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     jar = built_job(find_java(), [], tool, project(tmp_path))
