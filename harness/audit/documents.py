@@ -44,8 +44,8 @@ class Kind(StrEnum):
 class Document:
     """One document: its file, kind and content. ``base`` is the dotted path of its root in its file.
 
-    ``inside`` is the name of the ConfigMap it lies in and ``called`` its file name there; both are
-    empty for a file of its own.
+    ``inside`` is the name of the ConfigMap it lies in, ``called`` its file name there and ``line`` that of
+    its key; the names are empty for a file of its own.
     """
 
     file: str
@@ -54,6 +54,7 @@ class Document:
     base: str = ""
     inside: str = ""
     called: str = ""
+    line: int = 1
 
 
 _OF_KUBERNETES = {
@@ -72,7 +73,8 @@ _BROKER_KEYS = {
     "node.id", "broker.id", "process.roles", "zookeeper.connect", "log.dirs", "log.dir", "listeners",
     "advertised.listeners", "controller.quorum.voters", "min.insync.replicas", "num.network.threads",
     "default.replication.factor", "offsets.topic.replication.factor", "auto.create.topics.enable",
-    "unclean.leader.election.enable", "transaction.state.log.replication.factor", "inter.broker.protocol.version",
+    "unclean.leader.election.enable", "transaction.state.log.replication.factor",
+    "inter.broker.protocol.version",
 }  # fmt: skip
 _PRODUCER_KEYS = {
     "acks", "enable.idempotence", "linger.ms", "batch.size", "key.serializer", "value.serializer",
@@ -145,8 +147,8 @@ def _inside(name: str, config_map: Node) -> Iterator[Document]:
         root = _embedded(name, suffix, text, node.text_line)
         kind = None if root is None else _kind(root, properties=suffix == ".properties")
         if root is not None and kind is not None:
-            base = f'data."{called}".'
-            yield Document(name, kind, root, base, config_map.text("metadata", "name"), called)
+            base, owner = f'data."{called}".', config_map.text("metadata", "name")
+            yield Document(name, kind, root, base, owner, called, node.line)
 
 
 def _embedded(name: str, suffix: str, text: str, first_line: int) -> Node | None:

@@ -144,7 +144,7 @@ def _from_toml(value: object, path: tuple[str, ...], line: int, lines: TomlLines
 
 
 def read_properties(text: str, first_line: int = 1) -> Node:
-    """A Java properties file: ``key=value`` lines, ``#`` and ``!`` comments, a last ``\\`` goes on."""
+    """A Java properties file: ``key=value`` lines, ``#`` and ``!`` comments, a last backslash goes on."""
     found: dict[str, Node] = {}
     pending, started = "", 0
     for number, raw in enumerate(text.splitlines(), first_line):

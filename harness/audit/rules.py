@@ -15,6 +15,7 @@ from functools import cached_property
 from harness.audit.documents import Document, Kind
 from harness.audit.findings import AuditFinding, Severity
 from harness.audit.nodes import Node, flat
+from harness.audit.topology import Topology
 
 _SETTINGS = {Kind.KAFKA: ("spec", "kafka", "config"), Kind.FLINK: ("spec", "flinkConfiguration")}
 """Where the flat settings lie; a file of settings has them at its root."""
@@ -52,10 +53,20 @@ class Case:
         holder = self.root.at(*self._settings)
         return {} if holder is None else dict(flat(holder))
 
+    @cached_property
+    def topology(self) -> Topology:
+        """The components of a Vector configuration; each program runs once, however many rules ask."""
+        return Topology.of(self.root)
+
     def setting(self, *names: str) -> str:
         """The first of the settings *names* that is set; empty when none is."""
         found = (self.config[name] for name in names if name in self.config)
         return next((node.text().strip() for node in found), "")
+
+    def whole(self, name: str) -> int | None:
+        """The setting *name* as a whole number, None when it is none."""
+        text = self.setting(name)
+        return int(text) if text.isdecimal() and len(text) < 16 else None
 
     def settings_hit(self, name: str, what: str = "", why: str = "", severity: Severity | None = None) -> Hit:
         """The place of the setting *name*, or where it belongs."""

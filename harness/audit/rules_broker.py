@@ -21,24 +21,23 @@ _ALLOWED = (
     "controller.quorum.fetch.timeout.ms", "ssl.cipher.suites", "ssl.protocol", "ssl.enabled.protocols",
     "zookeeper.connection.timeout.ms",
 )  # fmt: skip
-_ALLOWED_FROM_048 = ("broker.session.timeout.ms", "broker.heartbeat.interval.ms", "controller.socket.timeout.ms")
-
-
-def _number(case: Case, name: str) -> int | None:
-    text = case.setting(name)
-    return int(text) if text.isdecimal() and len(text) < 15 else None
+_ALLOWED_FROM_048 = (
+    "broker.session.timeout.ms",
+    "broker.heartbeat.interval.ms",
+    "controller.socket.timeout.ms",
+)
 
 
 @_rule(
     "KAFKA-REPLICATION", Severity.ERROR,
     what="new topics have too few replicas",
-    why="default.replication.factor is 1 unless set: the loss of one disk is the loss of a topic made without "
-    "a word about replicas",
+    why="default.replication.factor is 1 unless set: the loss of one disk is the loss of a topic made "
+    "without a word about replicas",
     fix="set default.replication.factor: 3",
     scenario="single_replica_wiped_loses",
 )  # fmt: skip
 def _replication(case: Case) -> Iterator[Hit]:
-    if (_number(case, "default.replication.factor") or 1) < 3:
+    if (case.whole("default.replication.factor") or 1) < 3:
         yield case.settings_hit("default.replication.factor")
 
 
@@ -51,7 +50,7 @@ def _replication(case: Case) -> Iterator[Hit]:
 )  # fmt: skip
 def _internal_replication(case: Case) -> Iterator[Hit]:
     for name in _INTERNAL:
-        count = _number(case, name)
+        count = case.whole(name)
         if count is not None and count < 3:
             yield case.settings_hit(name, what=f"{name} is {count}")
 
@@ -66,36 +65,44 @@ def _internal_replication(case: Case) -> Iterator[Hit]:
 def _replication_over_brokers(case: Case) -> Iterator[Hit]:
     brokers = case.root.number("spec", "kafka", "replicas")
     for name in ("default.replication.factor", *_INTERNAL):
-        count = _number(case, name)
-        if brokers is not None and count is not None and count > brokers and not any(case.others(Kind.NODE_POOL)):
+        count = case.whole(name)
+        if (
+            brokers is not None
+            and count is not None
+            and count > brokers
+            and not any(case.others(Kind.NODE_POOL))
+        ):
             yield case.settings_hit(name, what=f"{name} is {count}, and there are {brokers} brokers")
 
 
 @_rule(
     "KAFKA-MIN-ISR-ONE", Severity.ERROR,
     what="a write counts when one broker has it",
-    why="min.insync.replicas is 1 unless set: acks=all is then acknowledged by a leader alone, and lost with it",
+    why="min.insync.replicas is 1 unless set: acks=all is then acknowledged by a leader alone, and lost "
+    "with it",
     fix="set min.insync.replicas: 2 with three replicas",
     scenario="two_brokers_killed",
 )  # fmt: skip
 def _min_isr_one(case: Case) -> Iterator[Hit]:
-    if (_number(case, "min.insync.replicas") or 1) < 2:
+    if (case.whole("min.insync.replicas") or 1) < 2:
         yield case.settings_hit("min.insync.replicas")
-    log = _number(case, "transaction.state.log.min.isr")
+    log = case.whole("transaction.state.log.min.isr")
     if log is not None and log < 2:
-        yield case.settings_hit("transaction.state.log.min.isr", what="a transaction counts when one broker has it")
+        yield case.settings_hit(
+            "transaction.state.log.min.isr", what="a transaction counts when one broker has it"
+        )
 
 
 @_rule(
     "KAFKA-MIN-ISR-ALL", Severity.ERROR,
     what="every replica must be in sync for a write",
-    why="one broker's restart stops all writes with acks=all; the operator rolls such brokers all the same and "
-    "only logs it",
+    why="one broker's restart stops all writes with acks=all; the operator rolls such brokers all the same"
+    " and only logs it",
     fix="keep min.insync.replicas one below the number of replicas",
     scenario="rolling_restart",
 )  # fmt: skip
 def _min_isr_all(case: Case) -> Iterator[Hit]:
-    replicas, least = _number(case, "default.replication.factor"), _number(case, "min.insync.replicas")
+    replicas, least = case.whole("default.replication.factor"), case.whole("min.insync.replicas")
     if replicas is not None and least is not None and 1 < replicas <= least:
         yield case.settings_hit("min.insync.replicas", what=f"{least} of {replicas} replicas must be in sync")
 
@@ -116,7 +123,8 @@ def _unclean_election(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-UNCLEAN-UNSAID", Severity.NOTE,
     what="unclean leader election is left to its default",
-    why="the default is false, which is right; said in the file it survives a change of defaults and of minds",
+    why="the default is false, which is right; said in the file it survives a change of defaults and of "
+    "minds",
     fix="set unclean.leader.election.enable: false",
     versions="all; default false since 0.11",
 )  # fmt: skip
@@ -128,7 +136,8 @@ def _unclean_unsaid(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-AUTO-CREATE", Severity.WARNING,
     what="a misspelt topic is a new topic",
-    why="auto.create.topics.enable is true unless set: producers to a wrong name succeed, and nobody reads them",
+    why="auto.create.topics.enable is true unless set: producers to a wrong name succeed, and nobody reads"
+    " them",
     fix="set auto.create.topics.enable: false",
 )  # fmt: skip
 def _auto_create(case: Case) -> Iterator[Hit]:
@@ -152,13 +161,14 @@ def _replica_lag(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-TRANSACTION-MAXIMUM", Severity.NOTE,
     what="transactions end after 15 minutes at the latest",
-    why="transaction.max.timeout.ms is 900000 unless set; Flink's sink asks for an hour and is refused, and an "
-    "outage longer than the timeout aborts what a checkpoint had counted as written",
-    fix="set transaction.max.timeout.ms above the longest outage to survive, and the sink's timeout to the same",
+    why="transaction.max.timeout.ms is 900000 unless set; Flink's sink asks for an hour and is refused, "
+    "and an outage longer than the timeout aborts what a checkpoint had counted as written",
+    fix="set transaction.max.timeout.ms above the longest outage to survive, and the sink's timeout to the"
+    " same",
     scenario="transaction_timeout_too_short",
 )  # fmt: skip
 def _transaction_maximum(case: Case) -> Iterator[Hit]:
-    longest = _number(case, "transaction.max.timeout.ms")
+    longest = case.whole("transaction.max.timeout.ms")
     if longest is None:
         yield case.settings_hit("transaction.max.timeout.ms")
     elif longest < 900_000:

@@ -28,8 +28,8 @@ def _is_highly_available(case: Case) -> bool:
 @_rule(
     "FLINK-NO-CHECKPOINTS", Severity.ERROR,
     what="no checkpoints",
-    why="nothing is kept of the state: whatever restarts begins empty, and exactly-once sinks never commit. Only "
-    "the jar's own code could still switch them on",
+    why="nothing is kept of the state: whatever restarts begins empty, and exactly-once sinks never "
+    "commit. Only the jar's own code could still switch them on",
     fix="set execution.checkpointing.interval: 10s and state.checkpoints.dir",
     scenario="seed_task_manager_killed",
 )  # fmt: skip
@@ -71,8 +71,8 @@ def _savepoint_place(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-NO-RESTART", Severity.ERROR,
     what="the first failure is the last",
-    why="without checkpoints the default restart strategy is none: one lost TaskManager fails the job for good "
-    "(\"Recovery is suppressed by NoRestartBackoffTimeStrategy\")",
+    why='without checkpoints the default restart strategy is none: one lost TaskManager fails the job for '
+    'good ("Recovery is suppressed by NoRestartBackoffTimeStrategy")',
     fix="set restart-strategy: exponential-delay, or fixed-delay with enough attempts, and checkpoints",
     scenario="no_restart_strategy",
 )  # fmt: skip
@@ -98,8 +98,8 @@ def _restart_unsaid(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-RESTART-FEW", Severity.WARNING,
     what="few restarts, then none",
-    why="fixed-delay tries once unless told otherwise; an outage longer than attempts × delay fails the job for "
-    "good",
+    why="fixed-delay tries once unless told otherwise; an outage longer than attempts × delay fails the "
+    "job for good",
     fix="set restart-strategy.fixed-delay.attempts: 2147483647, or exponential-delay",
     scenario="no_restart_strategy",
 )  # fmt: skip
@@ -114,8 +114,8 @@ def _restart_few(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-NO-HA", Severity.ERROR,
     what="the JobManager's loss is the job's",
-    why="its Deployment restarts it and main() runs again, but where the checkpoints lie was in its memory: the "
-    "job starts empty, from wherever its OffsetsInitializer says",
+    why="its Deployment restarts it and main() runs again, but where the checkpoints lie was in its "
+    "memory: the job starts empty, from wherever its OffsetsInitializer says",
     fix="set high-availability.type: kubernetes and high-availability.storageDir: s3://BUCKET/ha",
     versions="all; the key is high-availability up to 1.16",
     scenario="job_manager_lost_without_ha",
@@ -128,7 +128,8 @@ def _no_ha(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-HA-PLACE", Severity.ERROR,
     what="high availability without a place for its data",
-    why="the new JobManager finds a pointer and nothing behind it; Flink refuses to start without the setting",
+    why="the new JobManager finds a pointer and nothing behind it; Flink refuses to start without the "
+    "setting",
     fix="set high-availability.storageDir: s3://BUCKET/ha",
     scenario="job_manager_lost_without_ha",
 )  # fmt: skip
@@ -141,8 +142,8 @@ def _ha_place(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-CHECKPOINT-TOLERANCE", Severity.WARNING,
     what="one checkpoint that fails restarts the job",
-    why="execution.checkpointing.tolerable-failed-checkpoints is 0 unless set: while the object store is away the "
-    "job that could go on reading is restarted again and again",
+    why="execution.checkpointing.tolerable-failed-checkpoints is 0 unless set: while the object store is "
+    "away the job that could go on reading is restarted again and again",
     fix="set execution.checkpointing.tolerable-failed-checkpoints to the outage to survive, in checkpoints",
     scenario="uplink_to_s3_gone",
 )  # fmt: skip
@@ -155,8 +156,8 @@ def _checkpoint_tolerance(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-AT-LEAST-ONCE", Severity.WARNING,
     what="checkpoints count records twice",
-    why="execution.checkpointing.mode: AT_LEAST_ONCE lets records overtake the barrier: state counts them again "
-    "after a restart, whatever the sink promises",
+    why="execution.checkpointing.mode: AT_LEAST_ONCE lets records overtake the barrier: state counts them "
+    "again after a restart, whatever the sink promises",
     fix="set execution.checkpointing.mode: EXACTLY_ONCE, with unaligned checkpoints if barriers are slow",
     scenario="sink_without_exactly_once",
 )  # fmt: skip
@@ -193,9 +194,11 @@ def _checkpoint_kept(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-NO-METRICS", Severity.WARNING,
     what="no metrics reporter",
-    why="nothing listens on port 9249, so there is nothing to scrape: lag, checkpoints and back pressure go unseen",
+    why="nothing listens on port 9249, so there is nothing to scrape: lag, checkpoints and back pressure "
+    "go unseen",
     fix="set metrics.reporter.prom.factory.class: "
-    "org.apache.flink.metrics.prometheus.PrometheusReporterFactory and metrics.reporter.prom.port: 9249",
+    "org.apache.flink.metrics.prometheus.PrometheusReporterFactory and metrics.reporter.prom.port: "
+    "9249",
     scenario="pipeline",
 )  # fmt: skip
 def _no_metrics(case: Case) -> Iterator[Hit]:
@@ -206,8 +209,8 @@ def _no_metrics(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-HEARTBEAT", Severity.NOTE,
     what="a silent TaskManager is noticed after 50 s",
-    why="heartbeat.timeout is 50 s and heartbeat.interval 10 s unless set; a dead one on a live machine takes "
-    "about 20 s, and all that time nothing is processed",
+    why="heartbeat.timeout is 50 s and heartbeat.interval 10 s unless set; a dead one on a live machine "
+    "takes about 20 s, and all that time nothing is processed",
     fix="set heartbeat.timeout and heartbeat.interval to what the results can wait, say 15000 and 3000",
     scenario="seed_task_manager_killed",
 )  # fmt: skip
@@ -219,8 +222,8 @@ def _heartbeat(case: Case) -> Iterator[Hit]:
 @_rule(
     "FLINK-STATE-BACKEND", Severity.NOTE,
     what="state lives on the heap",
-    why="the hashmap backend is the default: state that outgrows the heap is an OutOfMemoryError, and each "
-    "checkpoint writes all of it",
+    why="the hashmap backend is the default: state that outgrows the heap is an OutOfMemoryError, and each"
+    " checkpoint writes all of it",
     fix="set state.backend: rocksdb with incremental checkpoints when state can grow, else say hashmap",
     versions="all; state.backend.type from 1.19 on",
 )  # fmt: skip

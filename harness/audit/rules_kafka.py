@@ -12,7 +12,7 @@ from harness.audit.rules import Case, Hit, Table, version
 TABLE = Table(Kind.KAFKA)
 _rule = TABLE.rule
 _KAFKA = ("spec", "kafka")
-_LAST_OPERATOR = ((3, 4), "0.37.0"), ((3, 5), "0.39.0"), ((3, 6), "0.42.0"), ((3, 7), "0.44.0"), ((3, 8), "0.45.2")
+_LAST_OPERATOR = ((3, 4), "0.37"), ((3, 5), "0.39"), ((3, 6), "0.42"), ((3, 7), "0.44"), ((3, 8), "0.45")
 """The newest operator that runs each Kafka line."""
 
 
@@ -108,10 +108,11 @@ def _no_version(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-API-VERSION", Severity.NOTE,
     what="v1beta2 is an API version with an end",
-    why="operators from 1.0 serve kafka.strimzi.io/v1 only and refuse this resource",
-    fix="convert to v1 (operators from 0.49 serve both) before the operator reaches 1.0",
+    why="operators from 1.0 serve kafka.strimzi.io/v1 only and refuse this resource; in v1 replicas, "
+    "storage and resources of the brokers have moved to KafkaNodePool",
+    fix="convert to v1 and node pools (operators from 0.49 serve both) before the operator reaches 1.0",
     versions="operators 1.0 and newer; from 0.49 convertible",
-    kinds=(Kind.KAFKA, Kind.NODE_POOL, Kind.TOPIC),
+    kinds=(Kind.KAFKA, Kind.NODE_POOL),
 )  # fmt: skip
 def _api_version(case: Case) -> Iterator[Hit]:
     if case.root.text("apiVersion").endswith(("v1beta2", "v1beta1", "v1alpha1")):
@@ -164,8 +165,8 @@ def _protocol_version(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-SPREAD", Severity.WARNING,
     what="nothing keeps two brokers off one machine",
-    why="no rack, affinity or topologySpreadConstraints, and the operator adds none: one machine's loss can "
-    "take the majority of a partition's replicas",
+    why="no rack, affinity or topologySpreadConstraints, and the operator adds none: one machine's loss "
+    "can take the majority of a partition's replicas",
     fix="set rack.topologyKey, and podAntiAffinity on kubernetes.io/hostname in template.pod",
     versions="every operator",
     scenario="two_brokers_killed",
@@ -196,7 +197,8 @@ def _replicas(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-EPHEMERAL", Severity.WARNING,
     what="a broker's log lives in its pod",
-    why="a pod that is deleted or moved comes back empty; while it refills, the other replicas are all there is",
+    why="a pod that is deleted or moved comes back empty; while it refills, the other replicas are all "
+    "there is",
     fix="use type: persistent-claim",
     versions="every operator",
     scenario="single_replica_wiped_loses",
@@ -253,8 +255,8 @@ def _resources(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-QUALITY-OF-SERVICE", Severity.NOTE,
     what="memory requested and memory allowed differ",
-    why="what is above the request is not reserved: under memory pressure the broker is among those evicted, "
-    "and the page cache it counts on is the machine's to take",
+    why="what is above the request is not reserved: under memory pressure the broker is among those "
+    "evicted, and the page cache it counts on is the machine's to take",
     fix="set the memory limit to the request",
     versions="every operator",
 )  # fmt: skip
@@ -284,8 +286,8 @@ def _plaintext(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-KRAFT-LEADER", Severity.WARNING,
     what="this KRaft has a controller that does not step down",
-    why="KAFKA-15489: a quorum leader cut off from the others stays leader in its own view; KAFKA-15221: a "
-    "rebooted follower can be taken back as in sync too early",
+    why="KAFKA-15489: a quorum leader cut off from the others stays leader in its own view; KAFKA-15221: a"
+    " rebooted follower can be taken back as in sync too early",
     fix="use Kafka 3.7 or newer with KRaft, or ZooKeeper until then",
     versions="Kafka 3.3–3.6 with KRaft, fixed in 3.7.0",
 )  # fmt: skip
@@ -297,8 +299,8 @@ def _kraft_leader(case: Case) -> Iterator[Hit]:
 @_rule(
     "KAFKA-HANGING-TRANSACTIONS", Severity.NOTE,
     what="transactions are not verified by the broker",
-    why="KIP-890 is not in this version: a late write can open a transaction that nobody ends, and readers of "
-    "committed records then stand still",
+    why="KIP-890 is not in this version: a late write can open a transaction that nobody ends, and readers"
+    " of committed records then stand still",
     fix="use Kafka 3.6.1 or newer; find them with kafka-transactions.sh find-hanging",
     versions="Kafka up to 3.5",
 )  # fmt: skip
@@ -310,7 +312,8 @@ def _hanging_transactions(case: Case) -> Iterator[Hit]:
 @_rule(
     "TOPIC-REPLICAS", Severity.ERROR,
     what="a topic with fewer than three replicas",
-    why="with one replica a lost disk is lost data; with two, either min.insync.replicas or availability gives",
+    why="with one replica a lost disk is lost data; with two, either min.insync.replicas or availability "
+    "gives",
     fix="set spec.replicas: 3",
     scenario="single_replica_wiped_loses",
     kinds=(Kind.TOPIC,),
