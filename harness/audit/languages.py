@@ -63,6 +63,7 @@ class _Tree:
         if isinstance(composed, yaml.SequenceNode):
             below = tuple(self.node(one, one.start_mark.line + 1, depth + 1) for one in composed.value)
             return Node(line, items=below)
+        assert isinstance(composed, yaml.ScalarNode)
         block = composed.style in {"|", ">"}
         begins = composed.start_mark.line + 1 + block
         return Node(line, value=_scalar(composed), text_line=begins)

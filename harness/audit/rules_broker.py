@@ -14,7 +14,8 @@ _INTERNAL = ("offsets.topic.replication.factor", "transaction.state.log.replicat
 _FORBIDDEN = (
     "listeners", "advertised.", "broker.", "listener.", "host.name", "port", "inter.broker.listener.name",
     "sasl.", "ssl.", "security.", "password.", "log.dir", "zookeeper.connect", "zookeeper.set.acl",
-    "zookeeper.ssl", "authorizer.", "super.user", "node.id", "process.roles", "controller.", "metadata.log.dir",
+    "zookeeper.ssl", "authorizer.", "super.user", "node.id", "process.roles", "controller.",
+    "metadata.log.dir",
 )  # fmt: skip
 _ALLOWED = (
     "controller.quorum.election.backoff.max.ms", "controller.quorum.election.timeout.ms",

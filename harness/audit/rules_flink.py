@@ -1,4 +1,4 @@
-"""Rules for Flink as its Kubernetes operator is told of it: image, upgrades, placement, the job's arguments."""
+"""Rules for Flink as its operator is told of it: image, upgrades, placement, the job's arguments."""
 
 from __future__ import annotations
 
