@@ -219,19 +219,18 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
     from harness.lifecycle import execute
     from harness.run import Order
     from harness.rundir import RunDirectory
-    from harness.stack.artifacts import cache_folder
-    from harness.stack.java import find_java
-    from harness.stack.kafka_files import KafkaSoftware
+    from harness.stack.parts import find_parts
 
     interrupts = Interrupts()
     interrupts.install()
     where = Path(os.environ["HARNESS_DIR"])
-    software = KafkaSoftware(find_java(), tuple(cache_folder() / "jars" / jar.path for jar in prepared.jars))
+    software = prepared.software
+    parts = find_parts(prepared.definition, prepared.folder, software)
     directory = RunDirectory.create(where.parent, where.name)
     order = Order(
         scenario=chosen, definition=prepared.definition, folder=prepared.folder, software=software,
-        directory=directory, seed=int(os.environ["HARNESS_SEED"]), command=("harness", *sys.argv[1:]),
-        settings=settings,
+        parts=parts, directory=directory, seed=int(os.environ["HARNESS_SEED"]),
+        command=("harness", *sys.argv[1:]), settings=settings,
     )  # fmt: skip
     display = open_display()
     display.say(f"run     {directory.run_id}, seed {order.seed}")

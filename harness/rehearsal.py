@@ -154,6 +154,14 @@ class Rehearsal:
         """Tell of the wait."""
         self.lines.append("wait    until served as before" + (f", within {within:g} s" if within else ""))
 
+    def expect_caught_up(self, *, within: float) -> None:
+        """Tell of the wait."""
+        self.lines.append(f"wait    until the job has caught up, within {within:g} s")
+
+    def upgrade_job(self) -> None:
+        """Tell of the upgrade."""
+        self.lines.append("upgrade stop the job, start it again")
+
     def note(self, text: str, *, node: str = "") -> None:
         """Tell of the note."""
         self.lines.append(f"note    {text} {node}".rstrip())

@@ -65,14 +65,11 @@ def _internal_replication(case: Case) -> Iterator[Hit]:
 )  # fmt: skip
 def _replication_over_brokers(case: Case) -> Iterator[Hit]:
     brokers = case.root.number("spec", "kafka", "replicas")
+    if brokers is None or any(case.others(Kind.NODE_POOL)):
+        return
     for name in ("default.replication.factor", *_INTERNAL):
         count = case.whole(name)
-        if (
-            brokers is not None
-            and count is not None
-            and count > brokers
-            and not any(case.others(Kind.NODE_POOL))
-        ):
+        if count is not None and count > brokers:
             yield case.settings_hit(name, what=f"{name} is {count}, and there are {brokers} brokers")
 
 

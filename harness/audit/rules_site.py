@@ -56,11 +56,9 @@ def _need(case: Case) -> _Need:
         "jobManager": root.number("spec", "jobManager", "replicas") or 1,
         "taskManager": task_managers(case),
     }
+    asked = {role: root.near("spec", role, "resource") for role in roles}
     needs = [
-        _times(
-            count, root.text("spec", role, "resource", "cpu"), root.text("spec", role, "resource", "memory")
-        )
-        for role, count in roles.items()
+        _times(count, asked[role].text("cpu"), asked[role].text("memory")) for role, count in roles.items()
     ]
     return sum(cpu for cpu, _ in needs), sum(memory for _, memory in needs)
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from harness.audit.documents import Kind
 from harness.audit.findings import Severity
+from harness.audit.programs import Ran, Refusal, try_program
 from harness.audit.rules import Case, Hit, Table
 from harness.audit.samples import SAMPLES, Sample
 from harness.audit.topology import Component
-from harness.vrl import VrlRun, error_line, run_vrl
 
 TABLE = Table(Kind.VECTOR)
 _rule = TABLE.rule
@@ -33,12 +33,12 @@ def _place(case: Case, remap: Component, line: int, what: str = "", why: str = "
     return Hit((node.text_line or node.line) + line - 1, where, what, why)
 
 
-def _failures(case: Case, remap: Component) -> tuple[list[tuple[Sample, VrlRun]], int]:
+def _failures(case: Case, remap: Component) -> tuple[list[tuple[Sample, Refusal]], int]:
     """What the program fails on, and how many samples there were; none when it does not compile."""
     if case.topology.refusal(remap) is not None:
         return [], 0
     runs = case.topology.runs(remap)
-    return [(sample, run) for sample, run in runs if run.error], len(runs)
+    return [(sample, run.refusal) for sample, run in runs if run.refusal], len(runs)
 
 
 def short(message: str) -> str:
@@ -55,10 +55,10 @@ def short(message: str) -> str:
 )  # fmt: skip
 def _compile(case: Case) -> Iterator[Hit]:
     for remap in _remaps(case):
-        message = case.topology.refusal(remap)
-        if message is not None:
+        refusal = case.topology.refusal(remap)
+        if refusal is not None:
             told = f"the program of {remap.name} does not compile"
-            yield _place(case, remap, error_line(message, remap.program), told, short(message))
+            yield _place(case, remap, refusal.line, told, short(refusal.shown))
 
 
 @_rule(
@@ -72,10 +72,10 @@ def _never(case: Case) -> Iterator[Hit]:
     for remap in _remaps(case):
         failed, count = _failures(case, remap)
         if failed and len(failed) == count:
-            sample, run = failed[0]
+            sample, refusal = failed[0]
             told = f"the program of {remap.name} fails on every event its input emits"
-            why = f"run on {count} samples of its input ({sample.type}s): {run.error}"
-            yield _place(case, remap, run.line, told, why)
+            why = f"run on {count} samples of its input ({sample.type}s): {refusal.shown}"
+            yield _place(case, remap, refusal.line, told, why)
 
 
 @_rule(
@@ -90,7 +90,7 @@ def _brittle(case: Case) -> Iterator[Hit]:
         failed, count = _failures(case, remap)
         kept_apart = remap.node.flag("drop_on_error") and remap.node.flag("reroute_dropped")
         if 0 < len(failed) < count and not kept_apart:
-            names = "; ".join(f"{sample.name}: {_cause(run)}" for sample, run in failed)
+            names = "; ".join(f"{sample.name}: {_cause(refusal)}" for sample, refusal in failed)
             why = f"it fails on {len(failed)} of {count} samples. {names}"
             told = f"the program of {remap.name} fails on some events"
             yield _place(case, remap, failed[0][1].line, told, why)
@@ -108,18 +108,19 @@ def _brittle_on_logs(case: Case) -> Iterator[Hit]:
         if not failed or len(failed) < count or any(sample.type == "log" for sample, _ in failed):
             continue
         logs = SAMPLES["kafka"]
-        ends = run_vrl(remap.program, [sample.event for sample in logs])
-        bad = [(sample, run) for sample, run in zip(logs, ends, strict=True) if run.error]
+        runs = try_program(remap.program, [sample.event for sample in logs]).runs
+        bad = [(sample, run.refusal) for sample, run in zip(logs, runs, strict=True) if run.refusal]
         if bad:
-            names = "; ".join(f"{sample.name}: {_cause(run)}" for sample, run in bad)
+            names = "; ".join(f"{sample.name}: {_cause(refusal)}" for sample, refusal in bad)
             told = (
                 f"on logs the program of {remap.name} would still fail on {len(bad)} of {len(logs)} samples"
             )
             yield _place(case, remap, bad[0][1].line, told, names)
 
 
-def _cause(run: VrlRun) -> str:
-    return run.error.rpartition("): ")[2] or run.error
+def _cause(refusal: Refusal) -> str:
+    """The cause without the function that met it."""
+    return refusal.shown.partition('": ')[2] or refusal.shown
 
 
 @_rule(
@@ -163,11 +164,10 @@ def _drop_on_error(case: Case) -> Iterator[Hit]:
 def _dropped_unread(case: Case) -> Iterator[Hit]:
     graph = case.topology
     read = {name for one in graph.components.values() for name in one.inputs}
+    is_pattern = any("*" in name for name in read)
     for remap in _remaps(case):
         dropped = f"{remap.name}.dropped"
-        rerouted = remap.node.flag("reroute_dropped") and (
-            dropped in read or any("*" in name for name in read)
-        )
+        rerouted = remap.node.flag("reroute_dropped") and (dropped in read or is_pattern)
         if remap.node.flag("drop_on_error") and not rerouted:
             yield case.hit("transforms", remap.name, "reroute_dropped", what=f"nobody reads {dropped}")
 
@@ -184,14 +184,14 @@ def _wiped(case: Case) -> Iterator[Hit]:
         match = _ROOT_SET.search(remap.program)
         line = remap.program[: match.start()].count("\n") + 1 if match else 1
         runs = case.topology.runs(remap)
-        unproven = match is not None and "merge(" not in remap.program and all(run.error for _, run in runs)
+        unproven = match is not None and "merge(" not in remap.program and all(run.refusal for _, run in runs)
         if unproven or any(_is_wiped(sample, run) for sample, run in runs):
             yield _place(case, remap, line)
 
 
-def _is_wiped(sample: Sample, run: VrlRun) -> bool:
+def _is_wiped(sample: Sample, run: Ran) -> bool:
     left = set(run.event) if isinstance(run.event, dict) else set()
-    return not run.error and not (set(sample.event) - {"timestamp"}) & left
+    return not run.refusal and not (set(sample.event) - {"timestamp"}) & left
 
 
 @_rule(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.vrl import TIME, Event
+from harness.audit.programs import TIME, Event
 
 EventType = Literal["metric", "log"]
 
@@ -59,7 +59,8 @@ def _logs(around: Event) -> tuple[Sample, ...]:
 
 _METRIC_SOURCES = (
     "prometheus_scrape", "prometheus_remote_write", "prometheus_pushgateway", "internal_metrics",
-    "host_metrics", "statsd", "apache_metrics", "nginx_metrics", "postgresql_metrics", "mongodb_metrics", "static_metrics",
+    "host_metrics", "statsd", "apache_metrics", "nginx_metrics", "postgresql_metrics",
+    "mongodb_metrics", "static_metrics",
 )  # fmt: skip
 _LOG_SOURCES = (
     "file", "stdin", "socket", "http_server", "syslog", "journald", "docker_logs", "kubernetes_logs",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.audit.nodes import Node
+from harness.audit.programs import Ran, Refusal, Trial, try_program
 from harness.audit.samples import METRIC_PATHS, SAMPLES, Sample, as_log
-from harness.vrl import VrlRun, compile_vrl, run_vrl
 
 Group = Literal["sources", "transforms", "sinks"]
 _PASSING = {"filter", "route", "exclusive_route", "throttle", "dedupe", "sample", "tag_cardinality_limit"}
@@ -48,8 +48,7 @@ class Topology:
 
     components: Mapping[str, Component]
     _flows: dict[str, tuple[Sample, ...] | None] = field(default_factory=dict)
-    _runs: dict[str, tuple[VrlRun, ...]] = field(default_factory=dict)
-    _refusals: dict[str, str | None] = field(default_factory=dict)
+    _trials: dict[str, Trial] = field(default_factory=dict)
 
     @classmethod
     def of(cls, root: Node) -> Topology:
@@ -95,19 +94,21 @@ class Topology:
             return None
         return tuple(sample for flow in flows if flow is not None for sample in flow)
 
-    def refusal(self, component: Component) -> str | None:
-        """VRL's message when the program of the remap *component* does not compile, else None."""
-        if component.name not in self._refusals:
-            self._refusals[component.name] = compile_vrl(component.program)
-        return self._refusals[component.name]
+    def refusal(self, component: Component) -> Refusal | None:
+        """What VRL says against the program of the remap *component*; None when it compiles."""
+        return self._trial(component).refusal
 
-    def runs(self, component: Component) -> tuple[tuple[Sample, VrlRun], ...]:
+    def runs(self, component: Component) -> tuple[tuple[Sample, Ran], ...]:
         """How the program of the remap *component* does on what flows into it; empty when not known."""
-        samples = self.arriving(component) or ()
-        if component.name not in self._runs:
-            ends = run_vrl(component.program, [sample.event for sample in samples])
-            self._runs[component.name] = tuple(map(_as_vector, samples, ends))
-        return tuple(zip(samples, self._runs[component.name], strict=True))
+        return tuple(zip(self.arriving(component) or (), self._trial(component).runs, strict=False))
+
+    def _trial(self, component: Component) -> Trial:
+        if component.name not in self._trials:
+            samples = self.arriving(component) or ()
+            trial = try_program(component.program, [sample.event for sample in samples])
+            runs = tuple(map(_as_vector, samples, trial.runs))
+            self._trials[component.name] = Trial(trial.refusal, runs, trial.unknown)
+        return self._trials[component.name]
 
     def _output(self, name: str) -> tuple[Sample, ...] | None:
         if name not in self._flows:
@@ -131,13 +132,15 @@ class Topology:
             return tuple(as_log(sample) for sample in arriving if sample.type == "metric")
         return None
 
-    def _remapped(self, component: Component, *, dropped: bool) -> tuple[Sample, ...]:
+    def _remapped(self, component: Component, *, dropped: bool) -> tuple[Sample, ...] | None:
         """What leaves a remap: what the program made, and what it failed on unless that is dropped."""
+        if self._trial(component).unknown or self.refusal(component):
+            return None
         made: list[Sample] = []
         for sample, run in self.runs(component):
-            if run.error and (dropped or not component.node.flag("drop_on_error")):
+            if run.refusal and (dropped or not component.node.flag("drop_on_error")):
                 made.append(sample)
-            elif not run.error and not dropped and isinstance(run.event, Mapping):
+            elif not run.refusal and not dropped and isinstance(run.event, Mapping):
                 made.append(Sample(sample.name, sample.type, run.event))
         return tuple(made)
 
@@ -148,13 +151,11 @@ def wrong_input(component: Component, samples: tuple[Sample, ...]) -> str:
     return next((sample.type for sample in samples if takes and sample.type != takes), "")
 
 
-def _as_vector(sample: Sample, run: VrlRun) -> VrlRun:
+def _as_vector(sample: Sample, run: Ran) -> Ran:
     """The same, as it goes in Vector: a metric stays one, so what is none any more is refused."""
-    if sample.type == "log" or run.error:
-        return run
     event = run.event
+    if sample.type == "log" or run.refusal:
+        return run
     if not isinstance(event, Mapping) or "name" not in event or not set(event) <= METRIC_PATHS:
-        return VrlRun(
-            error="a metric stays a metric: only its name, namespace, timestamp, kind and tags can be set"
-        )
+        return Ran(refusal=Refusal("of a metric only name, namespace, timestamp, kind and tags can be set"))
     return run

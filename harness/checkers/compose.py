@@ -25,6 +25,7 @@ from harness.checkers import (
     latency,
     load,
     loss,
+    monitoring,
     order,
     phantoms,
     recovery,
@@ -142,6 +143,9 @@ def _judge_times(judgement: Judgement, evidence: Evidence) -> Measured:
     judgement.add("recovery", Kind.BUDGET, lambda: recovery.check(evidence, time, returned, starved=starved))
     judgement.add("latency_p99", Kind.BUDGET, lambda: latency.check(evidence, time, starved=starved))
     judgement.add("load_reached", Kind.BUDGET, lambda: load.check_reached(evidence, starved=starved))
+    for name in monitoring.CONCERNS:
+        concern = partial(monitoring.check, name, evidence, time, starved=starved)
+        judgement.add(name, Kind.BUDGET, concern)
     rows: dict[str, LatencyRow] = {}
     rows = judgement.attempt("latency", Kind.BUDGET, lambda: latency.rows(evidence, time), rows)
     return Measured(outages, returned, rows, reached)

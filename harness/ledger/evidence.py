@@ -7,7 +7,7 @@ tail is dropped and remembered in ``tail_cut``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
@@ -72,6 +72,72 @@ class Announced:
 
 
 @dataclass(frozen=True, eq=False)
+class Inputs:
+    """The ``inputs`` table."""
+
+    partition: Ints
+    offset: Ints
+    producer: Ints
+    sequence: Ints
+    key: Ints
+    event_ms: Ints
+    value: Ints
+    flaw: Words
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The ``results`` table."""
+
+    partition: Ints
+    offset: Ints
+    key: Ints
+    window_ms: Ints
+    count: Ints
+    sum: Ints
+    min: Ints
+    max: Ints
+    fingerprint: Ints
+    total_count: Ints
+    total_sum: Ints
+    made_ms: Ints
+    appended_ms: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The ``placed`` table."""
+
+    place: Words
+    reason: Words
+    partition: Ints
+    offset: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """The ``archive`` table."""
+
+    object: Ints
+    first_line: Ints
+    partition: Ints
+    first_offset: Ints
+    count: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The ``objects`` table."""
+
+    object: Ints
+    bucket: Words
+    name: Words
+    bytes: Ints
+    lines: Ints
+    flaw: Words
+
+
+@dataclass(frozen=True, eq=False)
 class Samples:
     """The ``samples`` of every probe."""
 
@@ -79,6 +145,19 @@ class Samples:
     source: Words
     name: Words
     value: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Scrapes:
+    """The ``scrapes`` table."""
+
+    t_ms: Ints
+    instance: Words
+    events: Ints
+    shaped: Ints
+    refused: Ints
+    repeated: Ints
+    object: Ints
 
 
 @dataclass(frozen=True)
@@ -91,6 +170,12 @@ class Evidence:
     announced: Announced
     reads: Reads
     samples: Samples
+    inputs: Inputs = field(default_factory=lambda: empty(Inputs, schema.INPUTS))
+    results: Results = field(default_factory=lambda: empty(Results, schema.RESULTS))
+    placed: Placed = field(default_factory=lambda: empty(Placed, schema.PLACED))
+    archive: Archive = field(default_factory=lambda: empty(Archive, schema.ARCHIVE))
+    objects: Objects = field(default_factory=lambda: empty(Objects, schema.OBJECTS))
+    scrapes: Scrapes = field(default_factory=lambda: empty(Scrapes, schema.SCRAPES))
     tail_cut: bool = False
 
     @cached_property
@@ -116,19 +201,34 @@ def load(directory: RunDirectory) -> Evidence:
     Raises:
         EvidenceError: a file is damaged beyond its tail, or of another version.
     """
-    attempts, cut_attempts = tables.read(directory.ledger, "attempts", schema.ATTEMPTS)
-    announced, cut_announced = tables.read(directory.ledger, "announced", schema.ANNOUNCED)
-    reads, cut_reads = tables.read(directory.ledger, "reads", schema.READS)
+    cuts = []
+
+    def read(shape: type[E], name: str, columns_of: pa.Schema) -> E:
+        table, cut = tables.read(directory.ledger, name, columns_of)
+        cuts.append(cut)
+        return columns(shape, table)
+
     samples, _ = tables.read(directory.samples, "samples", schema.SAMPLES)
     return Evidence(
         events=tuple(directory.read_events()),
         journal=tuple(directory.read_journal()),
-        attempts=columns(Attempts, attempts),
-        announced=columns(Announced, announced),
-        reads=columns(Reads, reads),
+        attempts=read(Attempts, "attempts", schema.ATTEMPTS),
+        announced=read(Announced, "announced", schema.ANNOUNCED),
+        reads=read(Reads, "reads", schema.READS),
         samples=columns(Samples, samples),
-        tail_cut=cut_attempts or cut_announced or cut_reads,
+        inputs=read(Inputs, "inputs", schema.INPUTS),
+        results=read(Results, "results", schema.RESULTS),
+        placed=read(Placed, "placed", schema.PLACED),
+        archive=read(Archive, "archive", schema.ARCHIVE),
+        objects=read(Objects, "objects", schema.OBJECTS),
+        scrapes=read(Scrapes, "scrapes", schema.SCRAPES),
+        tail_cut=any(cuts),
     )
+
+
+def empty(shape: type[E], schema_: pa.Schema) -> E:
+    """A *shape* without a row, for a run that has no such table."""
+    return columns(shape, schema_.empty_table())
 
 
 def columns(shape: type[E], table: pa.Table) -> E:

@@ -18,13 +18,14 @@ from harness.tests.source import PACKAGE, ROOT, Module, modules
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"", "errors"}),
-    frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle", "interrupts", "vrl"}),
-    frozenset({"findings", "waiting"}),
+    frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle", "interrupts"}),
+    frozenset({"findings", "promises", "s3", "vrl", "waiting", "web"}),
     frozenset({"rundir"}),
     frozenset({"ledger"}),
     frozenset({"stack"}),
     frozenset({"faults", "load", "probes", "checkers", "report", "machine", "audit"}),
     frozenset({"scenario", "display"}),
+    frozenset({"hops"}),
     frozenset({"run", "rehearsal", "doctor"}),
     frozenset({"lifecycle", "launch"}),
     frozenset({"cli", "pytest_plugin", "benchmarks"}),

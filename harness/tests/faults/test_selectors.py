@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
+from harness.faults.selector_json import selector_from_json, selector_to_json
 from harness.faults.selectors import (
     Resolution,
     Selector,
@@ -21,8 +22,6 @@ from harness.faults.selectors import (
     follower_of,
     leader_of,
     resolve,
-    selector_from_json,
-    selector_to_json,
     together,
 )
 from harness.tests.faults.fakes import FakeStack
