@@ -25,6 +25,27 @@ from typing import Literal, Protocol, TypedDict, Unpack
 import pytest
 
 from harness.errors import BadInput, unknown_name
+from harness.faults.degrade import (
+    bandwidth,
+    disk_full,
+    disk_read_only,
+    latency,
+    loss,
+    s3_cuts_bodies,
+    s3_hangs,
+    s3_refuses,
+    s3_slow,
+    starve,
+)
+from harness.faults.places import (
+    all_task_managers,
+    flink,
+    job_manager,
+    object_store,
+    task_manager,
+    vector_agent,
+    zookeeper,
+)
 from harness.faults.selectors import (
     all_brokers,
     another_broker_than,
@@ -43,26 +64,43 @@ from harness.model import Budgets, Guarantee
 __all__ = [
     "Run",
     "all_brokers",
+    "all_task_managers",
     "another_broker_than",
+    "bandwidth",
     "broker",
     "clients",
     "controller",
     "coordinator_of",
+    "disk_full",
+    "disk_read_only",
+    "flink",
     "follower_of",
     "integrity",
     "isolate",
+    "job_manager",
     "kill",
+    "latency",
     "leader_of",
+    "loss",
     "no_duplicates",
     "no_loss",
     "no_phantoms",
+    "object_store",
     "order_per_key",
     "partition",
     "pause",
+    "s3_cuts_bodies",
+    "s3_hangs",
+    "s3_refuses",
+    "s3_slow",
     "scenario",
     "split",
+    "starve",
+    "task_manager",
     "terminate",
     "together",
+    "vector_agent",
+    "zookeeper",
 ]
 
 Expect = Literal["held", "broken"]

@@ -105,12 +105,17 @@ def _assemble(
     return LocalStack({**by_name, observer.name: observer}, services, admin, logs)
 
 
+def disk_place(node: str) -> Path:
+    """Where the disk of *node* is mounted in the enclosure."""
+    return _DISKS / node
+
+
 def make_disk(node: str, megabytes: int) -> Path:
     """A tmpfs of *megabytes* for one node: it goes with the enclosure and can be filled alone.
 
     The source of the mount tells the size, so that whoever finds the disk full knows how to heal it.
     """
-    disk = _DISKS / node
+    disk = disk_place(node)
     disk.mkdir(parents=True, exist_ok=True)
     try:
         source = f"{syscalls.DISK_SOURCE}{megabytes}m"
