@@ -347,5 +347,5 @@ def stopped_harness(folder: Path, lease_seconds: object) -> Seen:
 
 STORIES: dict[str, Story] = {
     story.__name__: story
-    for story in (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness)
-} | OBJECT_STORIES
+    for story in (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness, *OBJECT_STORIES)
+}
