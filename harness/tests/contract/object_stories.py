@@ -223,4 +223,4 @@ def _ending(call: Callable[[], object]) -> str:
         return error.code or "no answer"
 
 
-OBJECT_STORIES = {story.__name__: story for story in (serving, gate_faults)}
+OBJECT_STORIES = (serving, gate_faults)
