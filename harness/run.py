@@ -198,7 +198,7 @@ class LiveRun:
             codec=plan.frames,
             directory=directory,
             seconds=_FENCE_S,
-            **closing,
+            closing_ms=self._hops.closing() if self._hops is not None else None,
         )
         self._record(FencePassed(t=MONOTONIC.now(), wall=wall_label(), fences=fences))
         self._fenced = True
