@@ -126,6 +126,9 @@ class Hops:
         if self._site.stack.agent is not None:
             self._read_metrics(self._site.stack.agent)
 
+    def _read_topics(self, settled: Settled) -> None:
+        print(settled)
+
     def _wait_out(self) -> Settled:
         closing = self.closing_ms - self._job.out_of_order_ms - 1
         return self.job.settle(closing, self._ends, _SETTLE_S)
