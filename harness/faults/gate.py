@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from harness.clock import MONOTONIC, NANOS_PER_SECOND, Clock, seconds_between
 from harness.errors import FaultError, NotExpressible, StackError
@@ -21,13 +22,16 @@ from harness.faults.nft import LEASE_SECONDS, RENEW_SECONDS
 from harness.faults.reach import Pair
 from harness.faults.spec import FaultSpec
 from harness.faults.traffic import binomial_bounds
-from harness.stack.s3_gate import GateState, read_stats, write_state
+from harness.stack.gate import GateState, clear_state, read_stats, write_state
 from harness.stack.seams import HasGate, Node, Service
 from harness.waiting import NotYet, wait_for
 
 _PROBES_OF_A_SHARE = 40
 _PROBES_OF_ALL = 3
 _SILENT_SECONDS = 1.0
+_TOLD_SECONDS = 2.0
+"""The gate tells what it counted a little later."""
+
 _ANSWER_SECONDS = 5.0
 _SLOW_FACTOR, _SLOW_SLACK_SECONDS = 1.5, 1.0
 _PROMPT_SECONDS, _BACK_SECONDS = 2.0, 10.0
@@ -115,9 +119,14 @@ class Gated:
 
     def traces(self) -> Seen:
         """What the gates counted themselves."""
-        counted = {name: self._count(one) - self._counted[name] for name, one in self.services.items()}
-        words = ", ".join(f"the gate of {name} counted {count}" for name, count in counted.items())
-        return Seen(ok=all(counted.values()), words=words)
+        try:
+            words = [
+                wait_for(partial(self._has_counted, name), what=name, seconds=_TOLD_SECONDS)
+                for name in self.services
+            ]
+        except StackError as error:
+            return Seen(ok=False, words=error.why)
+        return Seen(ok=True, words=", ".join(words))
 
     def still(self) -> Seen:
         """Whether the lease was renewed in time until now."""
@@ -130,14 +139,14 @@ class Gated:
         if self._renewer is not None:
             self._renewer.join()
         for service in self.services.values():
-            service.control.unlink(missing_ok=True)
+            clear_state(service.control)
 
     def healed(self) -> Seen:
         """Whether every gate answers at once and in whole again; waits for it."""
         words = []
         for name, node in self.nodes.items():
             try:
-                words.append(wait_for(lambda node=node: self._well(node), what=name, seconds=_BACK_SECONDS))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+                words.append(wait_for(partial(self._well, node), what=name, seconds=_BACK_SECONDS))
             except StackError as error:
                 return Seen(ok=False, words=f"{name} still misbehaves: {error.why}")
         return Seen(ok=True, words="; ".join(words))
@@ -173,8 +182,14 @@ class Gated:
             raise NotYet(str(answer))
         return f"{node.name} answers {answer.status} in {answer.seconds * 1e3:.0f} ms"
 
+    def _has_counted(self, name: str) -> str:
+        counted = self._count(self.services[name]) - self._counted[name]
+        if counted <= 0:
+            raise NotYet(f"the gate of {name} counted none")
+        return f"the gate of {name} counted {counted}"
+
     def _count(self, service: HasGate) -> int:
-        return read_stats(service.stats).get(self.asked.kind, 0)
+        return read_stats(service.stats).hit_by(self.asked.kind)
 
     def _tell(self) -> None:
         self._renewed_t = self.clock.now()
@@ -230,10 +245,10 @@ def _state(spec: FaultSpec) -> GateState:
     match spec.kind:
         case "s3_refuse":
             assert spec.status is not None, spec
-            return GateState("refuse", share=share, status=spec.status)
+            return GateState("refuse", 0, share=share, status=spec.status)
         case "s3_slow":
             assert spec.ms is not None, spec
-            return GateState("slow", delay_ms=spec.ms, bytes_per_s=spec.bytes_per_s)
+            return GateState("slow", 0, delay_ms=spec.ms, bytes_per_s=spec.bytes_per_s)
         case "s3_truncate":
-            return GateState("truncate", share=share)
-    return GateState("hang")
+            return GateState("truncate", 0, share=share)
+    return GateState("hang", 0)

@@ -7,7 +7,7 @@ tail is dropped and remembered in ``tail_cut``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
@@ -81,6 +81,48 @@ class Samples:
     value: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The ``inputs`` table: the source log's records, in log order."""
+
+    partition: Ints
+    offset: Ints
+    producer: Ints
+    sequence: Ints
+    key: Ints
+    event_ms: Ints
+    value: Ints
+    flaw: Words
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """The ``archive`` table: runs of archived records."""
+
+    object: Ints
+    first_line: Ints
+    partition: Ints
+    first_offset: Ints
+    count: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The ``objects`` table: every object of the archive."""
+
+    object: Ints
+    bucket: Words
+    name: Words
+    bytes: Ints
+    lines: Ints
+    flaw: Words
+
+
+def none_of(shape: type[E], columns_of: pa.Schema) -> E:
+    """A *shape* without rows."""
+    return columns(shape, columns_of.empty_table())
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One run, as stored."""
@@ -92,6 +134,9 @@ class Evidence:
     reads: Reads
     samples: Samples
     tail_cut: bool = False
+    inputs: Inputs = field(default_factory=lambda: none_of(Inputs, schema.INPUTS))
+    archive: Archive = field(default_factory=lambda: none_of(Archive, schema.ARCHIVE))
+    objects: Objects = field(default_factory=lambda: none_of(Objects, schema.OBJECTS))
 
     @cached_property
     def started(self) -> RunStarted:
@@ -120,6 +165,9 @@ def load(directory: RunDirectory) -> Evidence:
     announced, cut_announced = tables.read(directory.ledger, "announced", schema.ANNOUNCED)
     reads, cut_reads = tables.read(directory.ledger, "reads", schema.READS)
     samples, _ = tables.read(directory.samples, "samples", schema.SAMPLES)
+    inputs, cut_inputs = tables.read(directory.ledger, "inputs", schema.INPUTS)
+    archive, cut_archive = tables.read(directory.ledger, "archive", schema.ARCHIVE)
+    objects, cut_objects = tables.read(directory.ledger, "objects", schema.OBJECTS)
     return Evidence(
         events=tuple(directory.read_events()),
         journal=tuple(directory.read_journal()),
@@ -127,7 +175,10 @@ def load(directory: RunDirectory) -> Evidence:
         announced=columns(Announced, announced),
         reads=columns(Reads, reads),
         samples=columns(Samples, samples),
-        tail_cut=cut_attempts or cut_announced or cut_reads,
+        tail_cut=any((cut_attempts, cut_announced, cut_reads, cut_inputs, cut_archive, cut_objects)),
+        inputs=columns(Inputs, inputs),
+        archive=columns(Archive, archive),
+        objects=columns(Objects, objects),
     )
 
 

@@ -8,9 +8,11 @@ instant is a row in neither.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -42,22 +44,28 @@ class TableWriter:
         if len(self._pending) >= _FLUSH_ROWS:
             self.flush()
 
+    def add_columns(self, *columns: Sequence[float | str] | npt.NDArray[np.int64]) -> None:
+        """Append many rows at once, given as columns in the order of the schema, and flush them."""
+        self.flush()
+        self._write(columns)
+
     def flush(self) -> None:
         """Hand every pending row to the kernel.
 
         Raises:
             MissingAbility: the disk is full.
         """
-        if not self._pending:
-            return
-        columns = zip(*self._pending, strict=True)
+        if self._pending:
+            self._write(zip(*self._pending, strict=True))
+            self._pending.clear()
+
+    def _write(self, columns: Iterable[Sequence[float | str] | npt.NDArray[np.int64]]) -> None:
         arrays = [pa.array(c, type=f.type) for c, f in zip(columns, self._schema, strict=True)]
         try:
             self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
             self._file.flush()
         except OSError as error:
             raise unwritable(self._path, error) from error
-        self._pending.clear()
 
     def close(self) -> None:
         """Flush and end the stream."""

@@ -19,9 +19,30 @@ ROOTS = {
     "kafka": ("org.apache.kafka:kafka_2.13:{version}", "org.slf4j:slf4j-reload4j:1.7.36"),
     # ProducerPerformance, for the benchmark only.
     "kafka-tools": ("org.apache.kafka:kafka-tools:{version}",),
+    "s3proxy": ("org.gaul:s3proxy:{version}",),
 }
 ALONE = {"kafka-tools"}
 """Components of which only the named jars are locked, not what they depend on."""
+KEPT = {
+    # Its back ends of other clouds bring 60 MB that a file-system store never loads.
+    "s3proxy": (
+        "args4j:",
+        "ch.qos.logback:",
+        "com.fasterxml.jackson.core:jackson-annotations:",
+        "com.fasterxml.woodstox:",
+        "com.google.guava:",
+        "io.opentelemetry",
+        "io.prometheus:",
+        "jakarta.servlet:",
+        "org.codehaus.woodstox:",
+        "org.eclipse.jetty",
+        "org.gaul:",
+        "org.slf4j:",
+        "software.amazon.",
+        "tools.jackson.",
+    ),
+}
+"""What the coordinates of a component's jars begin with, where not everything it depends on is of use."""
 
 
 def main(component: str, version: str) -> None:
@@ -29,17 +50,22 @@ def main(component: str, version: str) -> None:
     context = MavenContext(repo_cache=cache_folder() / "lock")
     roots = [context.create_dependency(root.format(version=version)) for root in ROOTS[component]]
     found = [] if component in ALONE else list(context.resolver.resolve(roots)[1])
-    jars = {_locked(dependency) for dependency in (*roots, *found)}
+    kept = KEPT.get(component, ("",))
+    used = [each for each in (*roots, *found) if _coordinates(each).startswith(kept)]
+    jars = {_locked(dependency) for dependency in used}
     path = fixtures() / "locks" / f"{component}-{version}.lock"
     write_lock(path, jars, f"{component} {version}: python -m harness.stack.lock {component} {version}")
     sys.stdout.write(f"{path}: {len(jars)} jars, {sum(jar.size for jar in jars) / 1e6:.1f} MB\n")
 
 
 def _locked(dependency: object) -> Jar:
-    artifact = dependency.artifact  # type: ignore[attr-defined] # jgo has no types for this
-    path = Path(artifact.resolve())
-    coordinates = f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}"
-    return Jar(coordinates, sha256_of(path), path.stat().st_size)
+    path = Path(dependency.artifact.resolve())  # type: ignore[attr-defined] # jgo has no types for this
+    return Jar(_coordinates(dependency), sha256_of(path), path.stat().st_size)
+
+
+def _coordinates(dependency: object) -> str:
+    artifact = dependency.artifact  # type: ignore[attr-defined] # as above
+    return f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from harness.tests.source import PACKAGE, ROOT, Module, modules
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"", "errors"}),
     frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle", "interrupts"}),
-    frozenset({"findings", "waiting"}),
+    frozenset({"findings", "waiting", "s3"}),
     frozenset({"rundir"}),
     frozenset({"ledger"}),
     frozenset({"stack"}),

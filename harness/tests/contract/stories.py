@@ -26,6 +26,7 @@ from harness.faults.watchdog import Watch
 from harness.stack.netns import _inside
 from harness.stack.seams import Node, Process
 from harness.tests.contract.arena import PORT, Arena
+from harness.tests.contract.object_stories import OBJECT_STORIES
 
 Seen = dict[str, object]
 Story = Callable[[Path, object], Seen]
@@ -346,5 +347,5 @@ def stopped_harness(folder: Path, lease_seconds: object) -> Seen:
 
 STORIES: dict[str, Story] = {
     story.__name__: story
-    for story in (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness)
+    for story in (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness, *OBJECT_STORIES)
 }

@@ -1,0 +1,202 @@
+"""The object store component: S3Proxy on a disk of its own, behind the gate through which faults reach it.
+
+The node's process is the gate (``harness.stack.s3_gate``); the server is its child on loopback. So one
+signal stops, kills or pauses both, and no client can get past the gate.
+
+Why S3Proxy 4 and ``filesystem-nio2``: 2.6.0 answers 500 where Hadoop's S3A deletes the markers of folders
+that are not empty, and lists parts of uploads in progress as objects (gaul/s3proxy#297).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import MissingAbility, StackError
+from harness.s3 import Access, ObjectError, S3Client, connect
+from harness.stack.components import ObjectsDefinition
+from harness.stack.java import Java, major
+from harness.stack.kafka_files import render_properties
+from harness.stack.process import NamespacedProcess
+from harness.stack.seams import Node
+from harness.waiting import NotYet, wait_for
+
+_YIELDING = ("nice", "-n", "10")
+_MAIN = "org.gaul.s3proxy.Main"
+_LEAST_JAVA = 17
+_PROBE = "harness-probe"
+_MEMORY = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:+ExitOnOutOfMemoryError")
+"""Flags for a quick start in little memory, as brokers have them."""
+
+
+class ObjectStore:
+    """The S3 server of a node; see ``harness.stack.seams.Service``.
+
+    Args:
+        node: its first port serves clients, through the gate; the server has the next one, on loopback.
+        definition: the credentials, the region and the buckets.
+        java: 17 or newer.
+        jars: those of ``fixtures/locks/s3proxy-VERSION.lock``.
+        logback: the configuration of the server's log.
+        data: the folder of the objects, on a disk of its own.
+        logs: where the logs, the server's configuration, and the gate's two files go.
+        environment: variables that mark the processes of a run.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        definition: ObjectsDefinition,
+        *,
+        java: Java,
+        jars: Sequence[Path],
+        logback: Path,
+        data: Path,
+        logs: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        if major(java.version) < _LEAST_JAVA:
+            raise MissingAbility(
+                "the object store needs Java 17 or newer",
+                why=f"{java.source} is {java.version}",
+                fix="unset JAVA_HOME",
+            )
+        self.node = node
+        self.data = data
+        self.control = logs / f"{node.name}.gate.json"
+        self.stats = logs / f"{node.name}.gate-stats.json"
+        self._definition = definition
+        self._log = logs / f"{node.name}.log"
+        self._environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]),
+            "HARNESS_NODE": node.name,
+            **environment,
+        }
+        config = logs / f"{node.name}.properties"
+        config.write_text(render_properties(server_properties(definition, node.ports[0] + 1, data)))
+        self._argv = [*_YIELDING, *self._gate(), "--", *_server(definition, java, jars, logback, config)]
+        self._process: NamespacedProcess | None = None
+
+    @property
+    def process(self) -> NamespacedProcess:
+        """The present process, alive or not: the gate, with the server as its child."""
+        if self._process is None:
+            raise StackError(f"{self.node.name} was never started")
+        return self._process
+
+    @property
+    def disk(self) -> Path:
+        """The mount point of the disk with the objects."""
+        return self.data
+
+    @property
+    def access(self) -> Access:
+        """How clients get in."""
+        told = self._definition
+        endpoint = f"http://{self.node.address}:{self.node.ports[0]}"
+        return Access(endpoint, told.access_key, told.secret_key, told.region)
+
+    def client(self, *, read_seconds: float = 10.0, attempts: int = 3) -> S3Client:
+        """A new client of this store."""
+        return connect(self.access, read_seconds=read_seconds, attempts=attempts)
+
+    def start(self) -> None:
+        """Start it; no fault of its past life is in force.
+
+        Raises:
+            StackError: it still runs, or could not be started.
+        """
+        if self._process is not None and self._process.is_alive():
+            raise StackError(f"{self.node.name} still runs")
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.control.unlink(missing_ok=True)
+        self._process = NamespacedProcess.start(
+            self.node.enter([]), self._argv, environment=self._environment, log=self._log
+        )
+
+    def wait_ready(self, seconds: float) -> str:
+        """Return when every bucket took, gave back and deleted an object; missing buckets are made."""
+        wait_for(self._listens, what=f"{self.node.name} to listen", seconds=seconds)
+        client = self.client(read_seconds=5.0, attempts=1)
+        buckets = self._definition.buckets
+        for bucket in buckets:
+            wait_for(
+                lambda bucket=bucket: self._proves(client, bucket),  # type: ignore[misc]
+                what=f"{self.node.name} to serve bucket {bucket}",
+                seconds=seconds,
+                fix=f"see {self._log}",
+            )
+        return f"{self.node.name} took, gave back and deleted an object in {', '.join(buckets)}"
+
+    def wipe(self) -> None:
+        """Delete every object and bucket.
+
+        Raises:
+            StackError: it runs.
+        """
+        if self.process.is_alive():
+            raise StackError(f"{self.node.name} runs", fix="kill it before its disk is wiped")
+        for entry in self.data.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def log_tail(self, lines: int = 5) -> str:
+        """The end of its log, for an error."""
+        return " | ".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _gate(self) -> list[str]:
+        listen = f"{self.node.address}:{self.node.ports[0]}"
+        upstream = f"127.0.0.1:{self.node.ports[0] + 1}"
+        module = [sys.executable, "-P", "-m", "harness.stack.s3_gate"]
+        return [*module, listen, upstream, str(self.control), str(self.stats)]
+
+    def _listens(self) -> None:
+        self._lives()
+        if not self.node.can_connect(self.node.address, self.node.ports[0], seconds=0.5):
+            raise NotYet("its port is closed")
+
+    def _proves(self, client: S3Client, bucket: str) -> None:
+        self._lives()
+        try:
+            client.make_bucket(bucket)
+            client.put(bucket, _PROBE, bucket.encode())
+            found = client.get(bucket, _PROBE)
+            client.delete(bucket, _PROBE)
+        except ObjectError as error:
+            raise NotYet(error.sentence()) from error
+        if found != bucket.encode():
+            raise NotYet("it gave back something else than it took")
+
+    def _lives(self) -> None:
+        if not self.process.is_alive():
+            raise StackError(f"{self.node.name} died", why=self.log_tail(), fix=f"see {self._log}")
+
+
+def server_properties(definition: ObjectsDefinition, port: int, data: Path) -> dict[str, str]:
+    """What S3Proxy is told: where it listens, whom it serves, and where the objects lie."""
+    return {
+        "s3proxy.endpoint": f"http://127.0.0.1:{port}",
+        "s3proxy.authorization": "aws-v2-or-v4",
+        "s3proxy.identity": definition.access_key,
+        "s3proxy.credential": definition.secret_key,
+        # Newer clients send checksums of their own accord.
+        "s3proxy.ignore-unknown-headers": "true",
+        "s3proxy.jetty.max-threads": "64",
+        "jclouds.provider": "filesystem-nio2",
+        "jclouds.identity": definition.access_key,
+        "jclouds.credential": definition.secret_key,
+        "jclouds.filesystem.basedir": str(data),
+        "jclouds.region": definition.region,
+    }
+
+
+def _server(
+    definition: ObjectsDefinition, java: Java, jars: Sequence[Path], logback: Path, config: Path
+) -> list[str]:
+    heap = f"-Xmx{definition.heap_mb}m"
+    flags = (f"-Dlogback.configurationFile={logback}", "-Djava.net.preferIPv4Stack=true")
+    classes = ":".join(map(str, jars))
+    return [str(java.executable), heap, *_MEMORY, *flags, "-cp", classes, _MAIN, "--properties", str(config)]
