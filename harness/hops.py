@@ -9,12 +9,15 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from harness.clock import MONOTONIC, seconds_between, wall_label
 from harness.errors import StackError
 from harness.ledger import archive, metrics, pipeline_reader
+from harness.ledger.fence import Topic, end_offsets
+from harness.ledger.pipeline_reader import TopicRead
 from harness.model import CaughtUp, Fence, HopRead, JobStarted, NotExecuted, PipelinePlanned
 from harness.rundir import EventLog, RunDirectory
 from harness.s3 import S3Client, check_access
@@ -126,15 +129,42 @@ class Hops:
         if self._site.stack.agent is not None:
             self._read_metrics(self._site.stack.agent)
 
+    def _read_topics(self, settled: Settled) -> None:
+        topics, directory = self._topics, self._directory
+        results, dead, late = (
+            Topic(self._site.stack.bootstrap, name, topics.partitions)
+            for name in (topics.results, topics.dead_letters, topics.late)
+        )
+        read, placed = pipeline_reader.read_results, pipeline_reader.read_placed
+        self._topic("results", settled, lambda: read(results, directory=directory, seconds=_READ_S))
+        self._topic(
+            "dead-letters", settled, lambda: placed(dead, "dead", directory=directory, seconds=_READ_S)
+        )
+        self._topic("late", settled, lambda: placed(late, "late", directory=directory, seconds=_READ_S))
+
+    def _topic(self, hop: HopName, settled: Settled, read: Callable[[], TopicRead]) -> None:
+        """Read one topic through its fence; what cannot be read is told, and makes the hop incomplete."""
+        try:
+            found = read()
+        except StackError as error:
+            return self._tell(hop, complete=False, detail=error.sentence())
+        through = all(fence.complete for fence in found.fences)
+        return self._tell(
+            hop,
+            complete=settled.complete and through,
+            detail=settled.detail if through else "the topic was not read through",
+            counts=found.counts,
+            fences=found.fences,
+        )
+
     def _wait_out(self) -> Settled:
         closing = self.closing_ms - self._job.out_of_order_ms - 1
         return self.job.settle(closing, self._ends, _SETTLE_S)
 
     def _ends(self) -> tuple[int, ...]:
-        topics = self._topics
-        return pipeline_reader.end_offsets(
-            self._site.stack.bootstrap, (topics.results, topics.dead_letters, topics.late), topics.partitions
-        )
+        topics, bootstrap = self._topics, self._site.stack.bootstrap
+        names = (topics.results, topics.dead_letters, topics.late)
+        return tuple(end for name in names for end in end_offsets(Topic(bootstrap, name, topics.partitions)))
 
     def _read_archive(self) -> dict[str, int]:
         bucket, _, prefix = self._job.archive.removeprefix("s3://").partition("/")

@@ -29,15 +29,18 @@ if starts_with(string(.timestamp) ?? "", "{_INSTANT}") {{
 """The engine's Python side takes no instants: an event's goes in as marked words. What the compiler
 knows of ``.timestamp`` stays "anything", as in Vector."""
 
-_POSITION = re.compile(r" at \(\d+:\d+\)")
+_POSITION = re.compile(r" at \((\d+):\d+\)")
 _PLACE = re.compile(r"┌─ :(\d+):\d+")
 
 
 class Refused(ValueError):
-    """The engine refused a program or an event; ``line`` of the program counts from 1, 0: not told."""
+    """The engine refused a program or an event; ``line`` of the program counts from 1, 0: not told.
 
-    def __init__(self, said: str, line: int = 0) -> None:
-        self.said, self.line = said, line
+    ``said`` is its first complaint on one line, ``shown`` the compiler's whole answer as it draws it.
+    """
+
+    def __init__(self, said: str, line: int = 0, shown: str = "") -> None:
+        self.said, self.line, self.shown = said, line, shown
         super().__init__(said)
 
 
@@ -58,7 +61,14 @@ class Program:
             return self._compiled.remap({name: _marked(value) for name, value in event.items()})
         except ValueError as error:
             said = _POSITION.sub("", str(error).strip().removeprefix("remap failure: "))
-            raise Refused(said.splitlines()[0] if said else "no reason given") from error
+            words = said.splitlines()[0] if said else "no reason given"
+            raise Refused(words, self._line(str(error))) from error
+
+    def _line(self, said: str) -> int:
+        """The line of the source that *said* has a byte position in; 0 when it has none."""
+        at = _POSITION.search(said)
+        before = len(_PRELUDE.encode())
+        return self.source.encode()[: int(at[1]) - before].count(b"\n") + 1 if at else 0
 
 
 def compile_vrl(source: str) -> Program:
@@ -86,4 +96,5 @@ def _refused(said: str) -> Refused:
     detail = next((note for note in notes if re.match(r"(?!or )\W*[a-z]{2}", note)), "")
     place = _PLACE.search(said)
     words = (lines[0] if lines else "no reason given", detail)
-    return Refused(": ".join(word for word in words if word), int(place.group(1)) if place else 0)
+    line = int(place.group(1)) if place else 0
+    return Refused(": ".join(word for word in words if word), line, said.strip("\n"))

@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rundir"}),
     frozenset({"ledger"}),
     frozenset({"stack"}),
-    frozenset({"faults", "load", "probes", "checkers", "report", "machine"}),
+    frozenset({"faults", "load", "probes", "checkers", "report", "machine", "audit"}),
     frozenset({"scenario", "display"}),
     frozenset({"hops"}),
     frozenset({"run", "rehearsal", "doctor"}),
@@ -32,14 +32,14 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
-PURE = {"checkers", "report"}
-"""Parts that read a run directory and nothing else."""
+PURE = {"checkers", "report", "audit"}
+"""Parts that read files and nothing else: a run directory, or a configuration."""
 
 WORLD = {"stack", "faults", "load", "probes"}
 STANDARD_ONLY = ("harness.faults.heal", "harness.faults.watchdog")
 HEAVY = {
     *("pandas", "kubernetes", "docker", "boto3", "pyarrow", "locust", "gevent", "numpy", "testcontainers"),
-    *("requests", "confluent_kafka", "pydantic", "hypothesis", "toxiproxy"),
+    *("requests", "confluent_kafka", "pydantic", "hypothesis", "toxiproxy", "pyvrl"),
 }
 WHOLE_FILE = 400
 
