@@ -55,6 +55,7 @@ def test_every_hop_has_its_row(report: ReportDocument) -> None:
     assert [*rows] == ["source log", "window results", "dead letters", "archive", "metrics bucket"]
     assert rows["source log"].counted == "1,344,000 records, 12 partitions"
     assert (rows["source log"].missing, rows["source log"].repeated) == ("0", "0")
+    assert rows["archive"].counted == "91 objects", "what there is none of is not listed"
     assert (rows["archive"].state, rows["archive"].tone) == ("not to the end", "unknown")
     assert "still being written" in rows["archive"].why
     assert rows["archive"].repeated == "–", "nobody looked, and that is no zero"
