@@ -168,4 +168,7 @@ def _seal(directory: RunDirectory) -> None:
     ):
         if any(directory.ledger.glob(f"{name}-*.arrow")):
             tables.seal(directory.ledger, name, columns)
+    for name, columns in schema.BEHIND.items():
+        if any(directory.ledger.glob(f"{name}-*.arrow")):
+            tables.seal(directory.ledger, name, columns)
     tables.seal(directory.samples, "samples", schema.SAMPLES)

@@ -141,3 +141,13 @@ SAMPLES = pa.schema(
     [("t", pa.int64()), ("source", pa.string()), ("name", pa.string()), ("value", pa.float64())]
 )
 """Probe samples in long form: ``source`` is a node or "harness", ``value`` in the unit the name ends in."""
+
+BEHIND = {
+    "inputs": INPUTS,
+    "results": RESULTS,
+    "placed": PLACED,
+    "archive": ARCHIVE,
+    "objects": OBJECTS,
+    "scrapes": SCRAPES,
+}
+"""The tables of the hops behind the source topic, by name; a run without a pipeline has none of them."""
