@@ -108,7 +108,7 @@ def check(name: str, evidence: Evidence, time: Timeline, *, starved: str) -> Fin
 
 
 def _summary(measures: list[Measure], verdict: Verdict, starved: str) -> str:
-    said = "; ".join(one.said for one in measures)
+    said = "; ".join(one.said for one in measures if one.judged or one.value is not None)
     if verdict is not Verdict.UNKNOWN:
         return sentence([said])
     doubts = [one.doubt for one in measures if one.judged and one.doubt]

@@ -47,8 +47,8 @@ class KafkaProbe:
         """
         try:
             self._meet_topics()
-            ends = self._ends()
-            return [*self._growth(ends), *self._lag(ends)]
+            asked, ends = time.monotonic(), self._ends()
+            return [*self._growth(ends, asked), *self._lag(ends)]
         except (KafkaException, TimeoutError) as error:
             # A client that met the cluster while it booted may go on asking the wrong broker.
             self._client = self._connected()
@@ -70,13 +70,13 @@ class KafkaProbe:
         answers = self._client.list_offsets(wanted, request_timeout=_SHARE_S)
         return {(at.topic, at.partition): one.result(CALL_S).offset for at, one in answers.items()}
 
-    def _growth(self, ends: Mapping[tuple[str, int], int]) -> list[Sample]:
+    def _growth(self, ends: Mapping[tuple[str, int], int], now: float) -> list[Sample]:
         found: list[Sample] = []
-        now = time.monotonic()
         for topic in self._partitions:
             total = sum(end for (name, _), end in ends.items() if name == topic)
             then, before = self._before.get(topic, (now, total))
-            self._before[topic] = (now, total)
+            # A new leader may not know the end of the log yet: what it takes back it gives again.
+            self._before[topic] = (now, max(total, before))
             if now > then:
                 found.append((topic, "appended_per_s", max(0, total - before) / (now - then)))
         return found

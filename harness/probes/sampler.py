@@ -86,7 +86,8 @@ class Sampler:
         try:
             while not self._ended.wait(max(0.0, due - time.monotonic())):
                 self._take(time.monotonic() - due)
-                due = max(due + self._every_s, time.monotonic())
+                # After a late turn the next one is not at once: a rate needs some time to be one.
+                due = max(due + self._every_s, time.monotonic() + self._every_s / 2)
             self._table.close()
         except HarnessError as error:
             _LOG.warning("sampling ended probe=%s reason=%s", self._probe.name, error)

@@ -94,9 +94,9 @@ def _read(hop: HopRead, findings: Mapping[str, Finding]) -> HopRow:
 
 
 def _counted(amounts: Mapping[str, int]) -> str:
-    """What was counted; instants and intervals, which are there for the checkers, are no counts."""
-    shown = {name: amount for name, amount in amounts.items() if not name.endswith("_ms")}
-    return counts(shown) if shown else NONE
+    """What was counted, zeros left out; instants and intervals, there for the checkers, are no counts."""
+    shown = {name: amount for name, amount in amounts.items() if amount and not name.endswith("_ms")}
+    return counts(shown) if amounts else NONE
 
 
 def _skipped(event: NotExecuted) -> HopRow:

@@ -206,6 +206,17 @@ def test_without_a_budget_a_number_is_shown_and_not_judged(name: str) -> None:
     assert finding is None or finding.limit == "no budget: shown, not judged"
 
 
+def test_what_nobody_asked_for_and_nobody_knows_is_not_told() -> None:
+    """Without a budget a summary holds the numbers that there are, and no word of the others."""
+    finding = found(Edge(samples=LAG, slow_from_s=LOAD_S), "throughput")
+    without = found(Edge(), "throughput")
+
+    assert finding is not None
+    assert without is not None
+    assert "behind when the drain ended" in finding.summary
+    assert "behind" not in without.summary
+
+
 def test_without_a_pipeline_there_are_no_concerns() -> None:
     """A run of brokers alone is judged as it always was."""
     story = Story().acked(0, offset=0).read(0, offset=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,34 @@ def test_a_hanging_probe_delays_no_other(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert took < 5
     assert _values(_stored(tmp_path), "ticks") == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+class Slow:
+    """A probe whose samples take three turns each; keeps the instants at which it was asked."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.ended = threading.Event()
+
+    def sample(self) -> Sequence[Sample]:
+        """Nothing, after a while."""
+        self.asked.append(time.monotonic())
+        threading.Event().wait(0.06)
+        if len(self.asked) == 4:
+            self.ended.set()
+        return []
+
+
+def test_after_a_late_turn_the_next_is_not_at_once(tmp_path: Path) -> None:
+    """A probe that took too long is left in peace for half an interval: rates over no time are no rates."""
+    probe = Slow()
+
+    with sampled([Sampler(tmp_path, probe, every_s=0.02)]):
+        assert probe.ended.wait(5)
+
+    assert min(late - early for early, late in pairwise(probe.asked)) >= 0.06 + 0.01 - 0.002
 
 
 def test_the_harness_tells_how_late_it_is(tmp_path: Path) -> None:

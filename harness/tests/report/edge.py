@@ -119,7 +119,9 @@ def _events(*, vector: bool) -> Iterator[Event]:
     yield HopRead(t=at, wall=WALL, hop="results", complete=True, counts={"results": 38_400})
     yield HopRead(t=at, wall=WALL, hop="dead-letters", complete=True, counts={"records": 600})
     detail = "the last checkpoint was still being written when the run ended"
-    yield HopRead(t=at, wall=WALL, hop="archive", complete=False, detail=detail, counts={"objects": 91})
+    yield HopRead(
+        t=at, wall=WALL, hop="archive", complete=False, detail=detail, counts={"objects": 91, "flawed": 0}
+    )
     if vector:
         yield HopRead(
             t=at,

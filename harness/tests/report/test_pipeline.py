@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.findings import RunDocument
-from harness.ledger.evidence import Samples
+from harness.ledger.evidence import Samples, load
 from harness.report.advice import next_step
 from harness.report.document import ReportDocument, prepare
 from harness.report.gauges import Gauges
@@ -23,8 +23,10 @@ from harness.report.junit import write_junit
 from harness.report.terminal import summary_lines
 from harness.rundir import RunDirectory
 from harness.tests.checkers.build import Story, at
+from harness.tests.documents import first_column
 from harness.tests.report.build import build, document
 from harness.tests.report.edge import CUT, edge, edge_document
+from harness.tests.source import ROOT
 from harness.verdict import Kind, Verdict
 
 NEW = (
@@ -53,6 +55,7 @@ def test_every_hop_has_its_row(report: ReportDocument) -> None:
     assert [*rows] == ["source log", "window results", "dead letters", "archive", "metrics bucket"]
     assert rows["source log"].counted == "1,344,000 records, 12 partitions"
     assert (rows["source log"].missing, rows["source log"].repeated) == ("0", "0")
+    assert rows["archive"].counted == "91 objects", "what there is none of is not listed"
     assert (rows["archive"].state, rows["archive"].tone) == ("not to the end", "unknown")
     assert "still being written" in rows["archive"].why
     assert rows["archive"].repeated == "–", "nobody looked, and that is no zero"
@@ -214,6 +217,14 @@ def test_silence_is_every_second_without_an_answer(oks: list[bool]) -> None:
 
     assert covered == {s for s, ok in enumerate(oks) if not ok}
     assert all(one[1] < two[0] for one, two in pairwise(silent))
+
+
+def test_the_names_of_samples_are_explained(tmp_path: Path) -> None:
+    """What the panels are drawn from is in the table of sample names."""
+    names = set(load(edge(tmp_path, vector=True)).samples.name.tolist())
+    explained = set(first_column(ROOT / "reports" / "README.md", "## Sample names"))
+
+    assert {name for name in names if not name.endswith("_ok")} <= explained
 
 
 def test_a_document_of_the_pipeline_is_a_document() -> None:
