@@ -267,14 +267,17 @@ def _first_unshaped(hop: _Hop) -> Iterator[Witness]:
 
 def _sampled(evidence: Evidence) -> dict[int, dict[str, int]]:
     """The highest counters sampled of each life, by its start."""
-    samples = evidence.samples
+    names = evidence.samples.name
+    rows = np.flatnonzero((names == LIFE_STARTED) | (names == LIFE_SCRAPED) | (names == LIFE_DISCARDED))
+    looks: dict[tuple[int, str], dict[str, int]] = {}
+    for row in rows.tolist():
+        look = looks.setdefault((int(evidence.samples.t[row]), str(evidence.samples.source[row])), {})
+        look[str(evidence.samples.name[row])] = int(evidence.samples.value[row])
     found: dict[int, dict[str, int]] = {}
-    for row in np.flatnonzero(samples.name == LIFE_STARTED).tolist():
-        life = found.setdefault(int(samples.value[row]), {})
-        beside = (samples.t == samples.t[row]) & (samples.source == samples.source[row])
+    for look in looks.values():
+        life = found.setdefault(look.get(LIFE_STARTED, 0), {})
         for name in (LIFE_SCRAPED, LIFE_DISCARDED):
-            value = samples.value[beside & (samples.name == name)].max(initial=0.0)
-            life[name] = max(life.get(name, 0), int(value))
+            life[name] = max(life.get(name, 0), look.get(name, 0))
     return found
 
 
