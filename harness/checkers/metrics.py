@@ -7,8 +7,9 @@ Four things are held against each other, and each can break it:
   said, so an event that came in the instant before a kill may be missed here, never invented.
 * Every event was shaped: one that went on as it came shows a program that failed.
 * Every object is whole.
-* No process went unscraped for longer than two intervals, except while a fault was in force; from
-  the steady phase on, for before it the stack is still coming up.
+* No process went unscraped for longer than two intervals, except while a fault was in force, and until
+  the job had caught up after it; from the steady phase on, for before it the stack is still coming up.
+  On a machine that starved the harness itself, a gap proves nothing.
 
 Unstored is not lost: as long as the agent may still hold events (its buffer outlived the run), what is
 missing makes the verdict UNKNOWN. Vector stamps events by the wall clock; the run's first line, which
@@ -28,10 +29,11 @@ import numpy as np
 
 from harness.checkers.disturbances import disturbances
 from harness.checkers.guarantees import Count, judged, records, sentence
+from harness.checkers.load import starvation
 from harness.findings import Finding, Witness
 from harness.ledger.evidence import Evidence, Ints
 from harness.ledger.metrics import LIFE_DISCARDED, LIFE_SCRAPED, LIFE_STARTED
-from harness.model import HopRead, NotExecuted, Phase, PhaseEntered, PipelinePlanned
+from harness.model import CaughtUp, HopRead, NotExecuted, Phase, PhaseEntered, PipelinePlanned
 
 NAME = "metrics_complete"
 HOP = "metrics"
@@ -165,7 +167,9 @@ def _count(hop: _Hop) -> Count:
     lost = missing if hop.read.complete else 0
     idle, refused = _unshaped(hop), int(scrapes.refused.sum())
     damaged = _damaged(hop.evidence)
-    gaps = [gap for gap in hop.gaps if not gap.excused]
+    unexcused = [gap for gap in hop.gaps if not gap.excused]
+    starved = starvation(hop.evidence) if unexcused else ""
+    gaps = [] if starved else unexcused
     silent = hop.silent
     parts = (
         f"{records(lost, 'scraped event')} not in the bucket" if lost else "",
@@ -179,14 +183,14 @@ def _count(hop: _Hop) -> Count:
         violations=lost + idle + len(damaged) + silent + len(gaps),
         held=f"All {records(scraped, 'scraped event')} are in the bucket, shaped.",
         broken=sentence(parts),
-        doubt=_doubt(hop, scraped, missing),
+        doubt=_doubt(hop, scraped, missing) or _starved(len(unexcused), starved),
         witnesses=tuple(_witnesses(hop, damaged, gaps, lost=bool(lost), idle=bool(idle))),
         excused={
             name: number
             for name, number in (
                 ("refused by the program and kept with the reason", refused if idle < refused else 0),
                 ("stored twice after a retry", int(scrapes.repeated.sum())),
-                ("gaps while a fault was in force", len(hop.gaps) - len(gaps)),
+                ("gaps while a fault was in force", len(hop.gaps) - len(unexcused)),
             )
             if number
         },
@@ -216,6 +220,10 @@ def _doubt(hop: _Hop, scraped: int, missing: int) -> str:
         waiting = f"{records(missing, 'scraped event')} not in the bucket yet" if missing else ""
         return sentence((waiting, hop.read.detail or "the agent may still hold events"))[:-1]
     return ""
+
+
+def _starved(gaps: int, starved: str) -> str:
+    return f"{records(gaps, 'gap')} without scrapes, but {starved}" if starved else ""
 
 
 def _damaged(evidence: Evidence) -> Ints:
@@ -259,23 +267,32 @@ def _first_unshaped(hop: _Hop) -> Iterator[Witness]:
 
 def _sampled(evidence: Evidence) -> dict[int, dict[str, int]]:
     """The highest counters sampled of each life, by its start."""
-    samples = evidence.samples
+    names = evidence.samples.name
+    rows = np.flatnonzero((names == LIFE_STARTED) | (names == LIFE_SCRAPED) | (names == LIFE_DISCARDED))
+    looks: dict[tuple[int, str], dict[str, int]] = {}
+    for row in rows.tolist():
+        look = looks.setdefault((int(evidence.samples.t[row]), str(evidence.samples.source[row])), {})
+        look[str(evidence.samples.name[row])] = int(evidence.samples.value[row])
     found: dict[int, dict[str, int]] = {}
-    for row in np.flatnonzero(samples.name == LIFE_STARTED).tolist():
-        life = found.setdefault(int(samples.value[row]), {})
-        beside = (samples.t == samples.t[row]) & (samples.source == samples.source[row])
+    for look in looks.values():
+        life = found.setdefault(look.get(LIFE_STARTED, 0), {})
         for name in (LIFE_SCRAPED, LIFE_DISCARDED):
-            value = samples.value[beside & (samples.name == name)].max(initial=0.0)
-            life[name] = max(life.get(name, 0), int(value))
+            life[name] = max(life.get(name, 0), look.get(name, 0))
     return found
 
 
 def _faults(evidence: Evidence, after_s: float) -> list[tuple[float, float]]:
-    """When faults were in force, in seconds of the run, and *after_s* beyond: a page may be one late."""
+    """From when to when each fault was to be felt, in seconds of the run.
+
+    That is *after_s* beyond its healing, for a page may be one late, or until the job had caught up.
+    """
     found = []
-    for fault in disturbances(evidence):
-        start = fault.entries[0].t if fault.injected_t is None else fault.injected_t
-        over = fault.healing
-        end = float("inf") if over is None else evidence.seconds(over.t) + after_s
-        found.append((evidence.seconds(start), end))
+    caught_up = [evidence.seconds(e.t) for e in evidence.events if isinstance(e, CaughtUp)]
+    faults = disturbances(evidence)
+    starts = [evidence.seconds(f.entries[0].t if f.injected_t is None else f.injected_t) for f in faults]
+    for start, fault in zip(starts, faults, strict=True):
+        healed = float("inf") if fault.healing is None else evidence.seconds(fault.healing.t)
+        following = min((other for other in starts if other > healed), default=float("inf"))
+        end = min((t for t in caught_up if healed <= t < following), default=healed)
+        found.append((start, max(end, healed) + after_s))
     return found

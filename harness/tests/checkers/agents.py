@@ -10,7 +10,7 @@ import numpy as np
 from harness.ledger.evidence import Evidence, Objects, Samples, Scrapes
 from harness.ledger.metrics import LIFE_DISCARDED, LIFE_SCRAPED, LIFE_STARTED
 from harness.ledger.tables import Row
-from harness.model import HopRead, NotExecuted, PipelinePlanned
+from harness.model import CaughtUp, Event, HopRead, NotExecuted, PipelinePlanned
 from harness.tests.checkers.build import WALL, Story, at
 
 ZERO_MS = round(datetime.fromisoformat(WALL).timestamp() * 1000)
@@ -36,6 +36,7 @@ class Agent:
     read: bool = True
     executed: bool = True
     pages: int = 2
+    caught_up: float | None = None
 
     def evidence(self) -> Evidence:
         """The run as evidence."""
@@ -48,10 +49,12 @@ class Agent:
             objects=Objects(*_columns(self.objects, 6, (1, 2, 5))),
         )
 
-    def _events(self) -> list[PipelinePlanned | HopRead | NotExecuted]:
-        events: list[PipelinePlanned | HopRead | NotExecuted] = [planned()]
+    def _events(self) -> list[Event]:
+        events: list[Event] = [planned()]
         if not self.executed:
             events.append(NotExecuted(t=at(1), wall=WALL, part="metrics", reason="there is no vector"))
+        if self.caught_up is not None:
+            events.append(CaughtUp(t=at(self.caught_up), wall=WALL, within_s=30.0, took_s=1.0))
         if self.read:
             events.append(
                 HopRead(t=at(59), wall=WALL, hop="metrics", complete=self.complete, counts=self._counts())
