@@ -111,7 +111,7 @@ def _checking(client: S3Client, directory: RunDirectory) -> Figure:
     rate = counts.records / seconds / 1e6
     how = (
         f"{counts.records:,} records, {counts.bytes / 1e6:.0f} MB in {counts.objects} objects from S3Proxy, "
-        f"read and judged, defects found; reading alone {counts.records / read / 1e6:.1f} M; {wall:.1f} s by the clock"
+        f"read and judged; reading alone {counts.records / read / 1e6:.1f} M; {wall:.1f} s by the clock"
     )
     return Figure(
         name="archive check, NDJSON gzip from S3: records per core-second",
