@@ -40,7 +40,7 @@ from harness.stack.enclosure import keeper
 from harness.stack.java import find_java
 from harness.stack.local import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
-from harness.stack.objects import ObjectStore
+from harness.stack.objects import ObjectStore, StoreSoftware
 
 RECORDS = 3_000_000
 LINES = 100_000
@@ -86,14 +86,14 @@ def _store(folder: Path) -> ObjectStore:
     stacks = fixtures() / "stacks"
     objects = read_definition(stacks, "edge", {}).objects
     assert objects
+    jars = ensure(read_lock(fixtures() / "locks", "s3proxy", objects.version))
+    software = StoreSoftware(find_java(), jars, stacks / "edge" / "logback.xml")
     node = NamespaceNode("s3-1", "s3", "198.18.0.61", (objects.port,))
     build_network(Observer("198.18.0.1"), [node], prefix=24)
     return ObjectStore(
         node,
         objects,
-        java=find_java(),
-        jars=ensure(read_lock(fixtures() / "locks", "s3proxy", objects.version)),
-        logback=stacks / "edge" / "logback.xml",
+        software=software.with_archive(objects),
         data=make_disk("s3-1", objects.data_mb),
         logs=folder,
         environment={},
