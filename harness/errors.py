@@ -9,6 +9,7 @@ HarnessError
 ├── MissingAbility    the machine lacks a tool or a right   → 254
 ├── StackError        the system under test did not come up → 2 (nothing was judged)
 ├── FaultError        a fault could not be injected         → 2
+├── NotExpressible    this machine cannot make that fault   → 2
 ├── LoadError         the load could not be driven          → 2
 ├── EvidenceError     a run directory cannot be read        → 2
 └── FaultLeftBehind   a healing could not be proven         → 4
@@ -77,6 +78,10 @@ class StackError(HarnessError):
 
 class FaultError(HarnessError):
     """A fault could not be resolved or injected; nothing is left of it."""
+
+
+class NotExpressible(HarnessError):
+    """This platform or machine cannot make the fault that was asked for; nothing was touched."""
 
 
 class LoadError(HarnessError):

@@ -37,11 +37,9 @@ def main() -> int:
 def _inside(prepared: launch.Prepared) -> int:
     from harness.benchmarks.cluster import Bench
     from harness.stack.artifacts import cache_folder
-    from harness.stack.java import find_java
-    from harness.stack.kafka_files import KafkaSoftware
 
     store = cache_folder() / "jars"
-    software = KafkaSoftware(find_java(), tuple(store / jar.path for jar in prepared.jars))
+    software = prepared.software
     tools = tuple(store / jar.path for jar in launch.tools(prepared))
     result = Path(os.environ[_RESULT])
     bench = Bench(prepared.definition, prepared.folder, software, tools, result.parent)

@@ -6,6 +6,8 @@ beats is left alone and named. Of every other run it
 
 * lets stopped processes of nodes continue,
 * deletes table ``inet harness`` in every network of the run, with all it may hold,
+* removes what slows down a node's cable,
+* gives disks that are full or read-only their size back,
 * ends processes of nodes whose harness is gone.
 
 Then it looks again: what is still there is named with the command that removes it,
@@ -15,7 +17,6 @@ and the exit code is 4. Standard library only. Nothing from a journal is ever ru
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import signal
@@ -40,32 +41,17 @@ from harness.faults.observed import (
     start_ticks,
     stat_fields,
 )
+from harness.faults.remains import BrokenDisk, Network, broken_disks, disturbed_networks
 
 LEASE_SECONDS = 5.0
 ABORT_SECONDS = 20.0
 KILL_SECONDS = 5.0
 NOTHING, LEFT_BEHIND = 0, 4
-_TABLE = ("inet", "harness")
-_NFT_SECONDS = 5.0
+_UNDO_SECONDS = 10.0
 
 Say = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """One network of a run that holds the table, and the argv prefix that enters it."""
-
-    inode: int
-    where: str
-    enter: tuple[str, ...]
-    elements: int
-
-    @property
-    def delete(self) -> list[str]:
-        """The command that removes every cut there."""
-        return [*self.enter, "nft", "delete", "table", *_TABLE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +62,7 @@ class Run:
     directory: str
     processes: tuple[Marked, ...]
     networks: tuple[Network, ...]
+    disks: tuple[BrokenDisk, ...]
     harness: int
     """The pid of its harness as seen here; 0: it is gone; -1: nobody knows."""
     beats: bool
@@ -129,7 +116,8 @@ def _observe(run: str, processes: tuple[Marked, ...]) -> Run:
     heartbeat = Path(directory) / "heartbeat"
     harness = _harness_of(heartbeat) if directory else -1
     beats = harness != 0 and _beats(heartbeat)
-    return Run(run, directory, processes, tuple(_networks(processes)), harness, beats)
+    networks, disks = tuple(disturbed_networks(processes)), tuple(broken_disks(processes))
+    return Run(run, directory, processes, networks, disks, harness, beats)
 
 
 def _harness_of(heartbeat: Path) -> int:
@@ -164,61 +152,18 @@ def _beats(heartbeat: Path) -> bool:
     return False
 
 
-def _networks(processes: Sequence[Marked]) -> list[Network]:
-    """The networks, other than our own, that *processes* use or hold and where the table exists."""
-    places: dict[int, tuple[int, Path]] = {}
-    for process in processes:
-        for path in _places(process.pid):
-            places.setdefault(_inode(path), (process.pid, path))
-    for known in (0, namespace(os.getpid(), "net")):
-        places.pop(known, None)
-    found = (_network(inode, pid, path) for inode, (pid, path) in sorted(places.items()))
-    return [network for network in found if network]
-
-
-def _places(pid: int) -> list[Path]:
-    # A node whose process is dead is only held by its name in the run's mount namespace.
-    try:
-        named = sorted((PROC / str(pid) / "root/run/netns").iterdir())
-    except OSError:
-        named = []
-    return [*named, PROC / str(pid) / "ns/net"]
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
-
-
-def _network(inode: int, pid: int, path: Path) -> Network | None:
-    enter = (*_prefix(pid), f"--net={path}", "--")
-    try:
-        asked = [*enter, "nft", "-j", "list", "ruleset", "inet"]
-        answer = subprocess.run(asked, capture_output=True, text=True, timeout=_NFT_SECONDS, check=False)
-        items = json.loads(answer.stdout)["nftables"] if answer.returncode == 0 else []
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
-        _log.warning("%s could not be asked: %s", path, error)
-        return None
-    if not any(item.get("table", {}).get("name") == _TABLE[1] for item in items):
-        return None
-    sets = (item["set"] for item in items if item.get("set", {}).get("table") == _TABLE[1])
-    return Network(inode, path.name, enter, sum(len(one.get("elem", ())) for one in sets))
-
-
-def _prefix(pid: int) -> tuple[str, ...]:
-    if namespace(pid, "user") in (0, namespace(os.getpid(), "user")):
-        return ("nsenter",)
-    return ("nsenter", f"--target={pid}", "--user", "--preserve-credentials")
-
-
 def _undoings(run: Run, *, abort: bool) -> list[tuple[str, Callable[[], None]]]:
     todo: list[tuple[str, Callable[[], None]]] = []
     if abort and run.harness > 0:
         todo.append((f"end run {run.run} (harness {run.harness})", partial(_end_harness, run)))
     todo += [(f"resume {_named(process)}", partial(_resume, process)) for process in run.stopped]
-    todo += [(f"delete the cuts at {one.where}", partial(_delete, one)) for one in run.networks]
+    todo += [(f"delete the cuts at {one.where}", partial(_delete, one)) for one in run.networks if one.table]
+    todo += [
+        (f"remove the throttle at {one.where}", partial(_run, command))
+        for one in run.networks
+        for command in one.unshape
+    ]
+    todo += [(f"restore the disk of {one.disk.node}", partial(_run, one.restore)) for one in run.disks]
     todo += [(f"end {_named(process)}", partial(_kill, process)) for process in run.orphans]
     return todo
 
@@ -260,9 +205,19 @@ def _kill(process: Marked) -> None:
 
 
 def _delete(network: Network) -> None:
-    done = subprocess.run(network.delete, capture_output=True, text=True, timeout=_NFT_SECONDS, check=False)
+    done = _ran(network.delete)
     if done.returncode and Path(network.enter[-2].removeprefix("--net=")).exists():
         raise OSError(done.stderr.strip())
+
+
+def _run(command: Sequence[str]) -> None:
+    done = _ran(command)
+    if done.returncode:
+        raise OSError(done.stderr.strip())
+
+
+def _ran(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=_UNDO_SECONDS, check=False)
 
 
 def _describe(heading: str, runs: Sequence[Run], say: Say) -> None:
@@ -280,7 +235,8 @@ def _faults_of(run: Run) -> list[str]:
     cuts = [
         f"cut: {network.where}, {network.elements} elements" for network in run.networks if network.elements
     ]
-    return stopped + cuts
+    slow = [f"throttled: {network.where}, {device}" for network in run.networks for device in network.shaped]
+    return [*stopped, *cuts, *slow, *(f"disk not whole: {one.disk.node}" for one in run.disks)]
 
 
 def _tell_journals(folders: Sequence[Path], say: Say) -> None:
@@ -298,6 +254,8 @@ def _conclude(runs: Sequence[Run], *, abort: bool, say: Say) -> int:
             continue
         manual += [f"kill -CONT {process.pid}" for process in run.stopped]
         manual += [" ".join(network.delete) for network in run.networks if network.elements]
+        manual += [" ".join(command) for network in run.networks for command in network.unshape]
+        manual += [" ".join(one.restore) for one in run.disks]
         manual += [f"kill -KILL {process.pid}" for process in run.orphans]
         manual += [f"kill -KILL {run.harness}" for _ in "x" if abort and run.harness > 0]
     if manual:

@@ -8,6 +8,10 @@ transaction in one kernel, so there is no instant at which half of it is in forc
 Invariant: an element outlives its last renewal by at most ``LEASE_SECONDS``,
 because the kernel removes it; nothing in user space has to be alive for that. A
 renewal that comes too late does not bring a cut back: it counts as lapsed.
+
+A loss is a cut by chance: one more set for each share, looked up by a chain of its
+own. It stands where packets come in, at either end; dropped on its way out a
+packet is no loss, for the sender is told and sends it again at once.
 """
 
 from __future__ import annotations
@@ -17,8 +21,8 @@ import logging
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from harness.clock import MONOTONIC, Clock, seconds_between
 from harness.errors import FaultError, MissingAbility
@@ -30,7 +34,8 @@ LEASE_SECONDS = 5
 RENEW_SECONDS = 1.0
 _NFT_SECONDS = 5.0
 
-SetName: TypeAlias = Literal["drop_in", "drop_out", "reset_in", "reset_out"]
+SetName: TypeAlias = str
+"""drop_in, drop_out, reset_in, reset_out, or loss_N: lose N of a thousand packets that come in."""
 
 _SETS: dict[tuple[How, Direction], tuple[SetName, ...]] = {
     ("drop", "both"): ("drop_in", "drop_out"),
@@ -65,6 +70,18 @@ add rule inet harness output ip daddr @reset_out tcp flags & rst == rst accept
 add rule inet harness output ip daddr @reset_out meta l4proto tcp counter reject with tcp reset
 """
 
+_LOSS = "loss_"
+_THOUSAND = 1_000
+_LOSS_FRAME = """\
+add set inet harness {name} {{ type ipv4_addr; flags timeout; }}
+"""
+# The first counter is of packets that met the chance, the second of those that it took.
+_LOSS_CHAINS = """\
+add chain inet harness {name}_input {{ type filter hook input priority -299; policy accept; }}
+flush chain inet harness {name}_input
+add rule inet harness {name}_input ip saddr @{name} counter numgen random mod 1000 < {number} counter drop
+"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -91,10 +108,14 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a node's kernel holds: blocks in force, and packets lost per set since the last install."""
+    """What a node's kernel holds: blocks in force, and per set, since the last install, packets lost.
+
+    ``met`` counts those that met a chance of being lost.
+    """
 
     blocks: frozenset[Block]
     lost: Mapping[str, int]
+    met: Mapping[str, int] = field(default_factory=dict)
 
 
 def blocks_at(node: Node, peers: Iterable[Node], direction: Direction, how: How) -> tuple[Block, ...]:
@@ -103,9 +124,15 @@ def blocks_at(node: Node, peers: Iterable[Node], direction: Direction, how: How)
     return tuple(Block(node.name, name, peer.address) for peer in peers for name in names)
 
 
+def losses_at(node: Node, peers: Iterable[Node], share: float) -> tuple[Block, ...]:
+    """The blocks at *node* that lose *share* of what *peers* send it."""
+    name = f"{_LOSS}{round(share * _THOUSAND)}"
+    return tuple(Block(node.name, name, peer.address) for peer in peers)
+
+
 def install_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int) -> tuple[Script, ...]:
     """The transactions that put *blocks* in force for one lease, one for each affected node."""
-    return _scripts(nodes, blocks, lambda own: _FRAME + _CHAINS + _adding(own, lease))
+    return _scripts(nodes, blocks, lambda own: _frame(own) + _chains(own) + _adding(own, lease))
 
 
 def lease_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int) -> tuple[Script, ...]:
@@ -117,7 +144,7 @@ def lease_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int
 
 def lift_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int) -> tuple[Script, ...]:
     """The transactions that end *blocks*, whether they are still in force or not."""
-    return _scripts(nodes, blocks, lambda own: _FRAME + _adding(own, lease) + _deleting(own))
+    return _scripts(nodes, blocks, lambda own: _frame(own) + _adding(own, lease) + _deleting(own))
 
 
 def run_scripts(scripts: Iterable[Script]) -> None:
@@ -261,21 +288,24 @@ def parse_table(node: str, text: str) -> Standing:
     """The answer of ``nft -j list table`` as a ``Standing``."""
     blocks: set[Block] = set()
     lost: dict[str, int] = {}
+    met: dict[str, int] = {}
     for item in json.loads(text)["nftables"]:
         if "set" in item:
             name = item["set"]["name"]
             blocks |= {Block(node, name, e["elem"]["val"]) for e in item["set"].get("elem", ())}
         if "rule" in item:
-            lost |= _losses(item["rule"]["expr"])
-    return Standing(frozenset(blocks), lost)
+            for name, (first, last) in _counted(item["rule"]["expr"]).items():
+                lost[name] = last
+                met |= {name: first} if name.startswith(_LOSS) else {}
+    return Standing(frozenset(blocks), lost, met)
 
 
-def _losses(expressions: list[dict[str, dict[str, object]]]) -> dict[str, int]:
-    """The set a counting rule looks up, and its packets; empty for the other rules."""
+def _counted(expressions: list[dict[str, dict[str, object]]]) -> dict[str, tuple[int, int]]:
+    """The set a counting rule looks up, and its first and last counts; empty for the other rules."""
     rights = [str(part["match"]["right"]) for part in expressions if "match" in part]
-    counts = [part["counter"]["packets"] for part in expressions if "counter" in part]
+    counts = [int(str(part["counter"]["packets"])) for part in expressions if "counter" in part]
     sets = [right.removeprefix("@") for right in rights if right.startswith("@")]
-    return {name: count for name, count in zip(sets, counts, strict=False) if isinstance(count, int)}
+    return {name: (counts[0], counts[-1]) for name in sets if counts}
 
 
 def _scripts(
@@ -288,6 +318,21 @@ def _scripts(
         Script(name, tuple(nodes[name].enter(["nft", "-f", "-"])), text_for(own))
         for name, own in by_node.items()
     )
+
+
+def _frame(blocks: Iterable[Block]) -> str:
+    return _FRAME + "".join(_LOSS_FRAME.format(name=name) for name in _loss_sets(blocks))
+
+
+def _chains(blocks: Iterable[Block]) -> str:
+    losses = _loss_sets(blocks)
+    return _CHAINS + "".join(
+        _LOSS_CHAINS.format(name=name, number=name.removeprefix(_LOSS)) for name in losses
+    )
+
+
+def _loss_sets(blocks: Iterable[Block]) -> list[str]:
+    return sorted({block.set_name for block in blocks if block.set_name.startswith(_LOSS)})
 
 
 def _adding(blocks: Iterable[Block], lease: int) -> str:

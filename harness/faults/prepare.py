@@ -6,20 +6,17 @@ same instant prepare the same thing.
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.errors import BadInput, StackError
-from harness.faults.cut import Cut, cut_between
+from harness.errors import StackError
 from harness.faults.journal import Fault
+from harness.faults.kinds import ON_CABLE, WITH_PEERS
+from harness.faults.makers import MAKERS, Hit
 from harness.faults.mechanism import Mechanism
 from harness.faults.nft import Cuts
-from harness.faults.reach import Pair, all_pairs
 from harness.faults.selectors import Resolution, resolve
-from harness.faults.signals import KILL_SECONDS, TERMINATE_SECONDS, Death, Pause
 from harness.faults.spec import FaultSpec, resolve_peers
-from harness.stack.seams import Service, Stack
+from harness.stack.seams import Stack
 
 READY_SECONDS = 120.0
 
@@ -51,14 +48,15 @@ def prepare(
     """
     target = resolve(spec.target, stack.roles, stack)
     traits = spec.traits | _controls(stack, target)
-    mechanism: Mechanism
-    if spec.kind == "partition":
+    peers: tuple[str, ...] = ()
+    if spec.kind in WITH_PEERS:
         peers = resolve_peers(spec, target, stack.roles, stack)
-        target = Resolution(target.nodes, f"{target.why}; cut off from {', '.join(peers)}")
+        between = "cut off from" if spec.kind == "partition" else "between it and"
+        target = Resolution(target.nodes, f"{target.why}; {between} {', '.join(peers)}")
         traits["peers"] = ",".join(peers)
-        mechanism = _cut(spec, number, stack, cuts, (target.nodes, peers))
-    else:
-        mechanism = _on_processes(spec, stack, target, ready_seconds)
+    traits["touches"] = _touches(spec, stack, target.nodes, peers)
+    hit = Hit(spec, number, stack, cuts, target.nodes, peers, ready_seconds)
+    mechanism = MAKERS[spec.kind](hit)
     return Prepared(target, mechanism, _facts(spec, number, stack, target, mechanism.undo, traits, topic))
 
 
@@ -70,38 +68,18 @@ def _controls(stack: Stack, target: Resolution) -> dict[str, str]:
         return {"controller": "unknown"}
 
 
-def _cut(
-    spec: FaultSpec, number: int, stack: Stack, cuts: Cuts, sides: tuple[tuple[str, ...], tuple[str, ...]]
-) -> Cut:
-    pairs = all_pairs(stack)
-    return cut_between(cuts, number, stack.nodes, sides, direction=spec.direction, how=spec.how, pairs=pairs)
-
-
-def _on_processes(spec: FaultSpec, stack: Stack, target: Resolution, ready_seconds: float) -> Mechanism:
-    services = {name: _service(spec, name, stack) for name in target.nodes}
-    listeners = _opened_to(services, all_pairs(stack))
-    if spec.kind == "pause":
-        return Pause(services, ready_seconds, listeners)
-    hard = spec.kind == "kill"
-    return Death(
-        services,
-        signal.SIGKILL if hard else signal.SIGTERM,
-        KILL_SECONDS if hard else TERMINATE_SECONDS,
-        ready_seconds,
-        wipe=spec.wipe,
-        listeners=listeners,
-    )
-
-
-def _service(spec: FaultSpec, name: str, stack: Stack) -> Service:
-    if name not in stack.services:
-        running = ", ".join(stack.services)
-        raise BadInput(f"{name} runs nothing that a {spec.kind} could hit", fix=f"choose among {running}")
-    return stack.services[name]
-
-
-def _opened_to(services: Mapping[str, Service], pairs: frozenset[Pair]) -> frozenset[Pair]:
-    return frozenset(pair for pair in pairs if pair.target in services)
+def _touches(spec: FaultSpec, stack: Stack, target: tuple[str, ...], peers: tuple[str, ...]) -> str:
+    """Whether producers may notice: the fault is on a broker, or on a way between them and a broker."""
+    serving = {name for name, node in stack.nodes.items() if node.role in {"broker", "load"}}
+    brokers = set(stack.roles.brokers())
+    here, there = set(target) & serving, set(peers) & serving
+    if spec.kind in WITH_PEERS:
+        crossed = bool(here and there and (here | there) & brokers)
+    elif spec.kind in ON_CABLE:
+        crossed = bool(here)
+    else:
+        crossed = bool(here & brokers)
+    return "brokers" if crossed else "others"
 
 
 def _facts(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.faults.selectors import Json
+from harness.faults.selector_json import Json
 from harness.faults.spec import FaultSpec
 from harness.seeds import stream
 

@@ -6,25 +6,23 @@ platform; nothing happens until an ``Injector`` gets it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from harness.errors import BadInput, unknown_name
+from harness.faults.kinds import WITH_PEERS, Kind, Parameter, check_parameters
+from harness.faults.selector_json import Json, selector_from_json, selector_to_json
 from harness.faults.selectors import (
-    Json,
     LeaderOf,
     Resolution,
     Selector,
     followers_of,
     nodes_with_role,
     resolve,
-    selector_from_json,
-    selector_to_json,
 )
 from harness.stack.seams import Roles, Stack
 
-Kind: TypeAlias = Literal["kill", "terminate", "pause", "partition"]
 Scope: TypeAlias = Literal["followers", "clients", "brokers", "everyone"]
 Direction: TypeAlias = Literal["both", "in", "out"]
 How: TypeAlias = Literal["drop", "reset"]
@@ -35,8 +33,10 @@ _WAYS: dict[Direction, str] = {"both": "", "in": ", inbound only", "out": ", out
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """One fault. ``peers``, ``direction`` and ``how`` are for partitions, ``wipe`` is for kills.
+    """One fault.
 
+    ``peers`` and ``direction`` are for partitions and losses, ``how`` for partitions, ``wipe`` for
+    kills; which kind takes which of the numbers stands in ``harness.faults.kinds``.
     ``direction`` is seen from the target: "in" loses what the target should receive.
     """
 
@@ -46,16 +46,35 @@ class FaultSpec:
     direction: Direction = "both"
     how: How = "drop"
     wipe: bool = False
+    share: float | None = None
+    to_mbit: float | None = None
+    ms: float | None = None
+    status: int | None = None
+    bytes_per_s: int | None = None
 
     def __post_init__(self) -> None:
         _one_of("fault", self.kind, get_args(Kind))
         _one_of("direction", self.direction, get_args(Direction))
         _one_of("way to cut", self.how, get_args(How))
         _check_peers(self)
+        check_parameters(self.kind, self.numbers)
+
+    @property
+    def numbers(self) -> dict[str, float | None]:
+        """The parameters that are numbers, by name; None where none was given."""
+        return {
+            "share": self.share,
+            "to_mbit": self.to_mbit,
+            "ms": self.ms,
+            "status": self.status,
+            "bytes_per_s": self.bytes_per_s,
+        }
 
     @property
     def name(self) -> str:
         """The fault in words, with roles rather than nodes."""
+        if self.kind in _WORDS:
+            return _WORDS[self.kind](self)
         if self.kind != "partition":
             return f"{self.kind}{' and wipe' if self.wipe else ''} {self.target}"
         reset = ", with resets" if self.how == "reset" else ""
@@ -68,10 +87,12 @@ class FaultSpec:
         """What recovery expectations need to know beside the kind."""
         if self.kind == "kill":
             return {"data": "wiped" if self.wipe else "kept"}
-        if self.kind != "partition":
-            return {}
+        numbers = {name: f"{value:g}" for name, value in self.numbers.items() if value is not None}
+        if self.kind not in WITH_PEERS:
+            return dict(numbers)
         scope = self.peers if isinstance(self.peers, str) else "nodes"
-        return {"scope": scope, "direction": self.direction, "how": self.how}
+        way = {"how": self.how} if self.kind == "partition" else {}
+        return {"scope": scope, "direction": self.direction, **way, **numbers}
 
     def to_json(self) -> dict[str, Json]:
         """The spec as JSON; ``from_json`` gives an equal one back."""
@@ -82,6 +103,7 @@ class FaultSpec:
             "direction": self.direction,
             "how": self.how,
             "wipe": self.wipe,
+            **{name: value for name, value in self.numbers.items() if value is not None},
         }
 
     @classmethod
@@ -93,7 +115,7 @@ class FaultSpec:
         """
         if not isinstance(value, Mapping) or "kind" not in value or "target" not in value:
             raise BadInput(f"expected a fault but got {value!r}", fix='give it "kind" and "target"')
-        known = ("kind", "target", "peers", "direction", "how", "wipe")
+        known = ("kind", "target", "peers", "direction", "how", "wipe", *get_args(Parameter))
         for key in value:
             _one_of("key of a fault", key, known)
         return cls(
@@ -103,6 +125,7 @@ class FaultSpec:
             direction=value.get("direction", "both"),
             how=value.get("how", "drop"),
             wipe=_flag(value.get("wipe", False)),
+            **{name: value[name] for name in get_args(Parameter) if name in value},
         )
 
 
@@ -179,12 +202,16 @@ def _scope(spec: FaultSpec, scope: Scope, roles: Roles, stack: Stack) -> tuple[s
 def _check_peers(spec: FaultSpec) -> None:
     if spec.wipe and spec.kind != "kill":
         raise BadInput(f"a {spec.kind} cannot wipe data", fix="use kill(target, wipe=True)")
-    if spec.kind != "partition":
+    if spec.kind not in WITH_PEERS:
         if spec.peers is not None or spec.direction != "both" or spec.how != "drop":
             raise BadInput(f"a {spec.kind} has no peers, direction or way to cut")
         return
+    if spec.kind == "loss" and spec.how != "drop":
+        raise BadInput("a loss has no way to cut", fix='use partition(…, how="reset")')
     if spec.peers is None:
-        raise BadInput("a partition needs peers", fix=f"a selector or one of: {', '.join(get_args(Scope))}")
+        raise BadInput(
+            f"a {spec.kind} needs peers", fix=f"a selector or one of: {', '.join(get_args(Scope))}"
+        )
     if isinstance(spec.peers, str):
         _one_of("group of peers", spec.peers, get_args(Scope))
     if spec.peers == "followers" and not isinstance(spec.target, LeaderOf):
@@ -213,3 +240,31 @@ def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise BadInput(f"expected wipe to be true or false but got {value!r}")
     return value
+
+
+def _loss_words(spec: FaultSpec) -> str:
+    between = "" if spec.peers == "everyone" else f" and {spec.peers}"
+    return f"lose {_percent(spec.share)} of the packets of {spec.target}{between}{_WAYS[spec.direction]}"
+
+
+def _slow_words(spec: FaultSpec) -> str:
+    rate = "" if spec.bytes_per_s is None else f", {spec.bytes_per_s} bytes/s"
+    return f"{spec.target} answers after {spec.ms:g} ms{rate}"
+
+
+def _percent(share: float | None) -> str:
+    return f"{100 * (share or 0):g} %"
+
+
+_WORDS: dict[Kind, Callable[[FaultSpec], str]] = {
+    "bandwidth": lambda spec: f"limit {spec.target} to {spec.to_mbit:g} Mbit/s",
+    "loss": _loss_words,
+    "latency": lambda spec: f"delay {spec.target} by {spec.ms:g} ms",
+    "disk_full": lambda spec: f"fill the disk of {spec.target}",
+    "disk_read_only": lambda spec: f"make the disk of {spec.target} read-only",
+    "starve": lambda spec: f"starve {spec.target} to {_percent(spec.share)} of its processor time",
+    "s3_refuse": lambda spec: f"{spec.target} refuses {_percent(spec.share)} of requests with {spec.status}",
+    "s3_slow": _slow_words,
+    "s3_truncate": lambda spec: f"{spec.target} cuts off {_percent(spec.share)} of its answers",
+    "s3_hang": lambda spec: f"{spec.target} does not answer",
+}

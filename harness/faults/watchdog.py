@@ -1,9 +1,10 @@
-"""The watchdog: lets stopped processes continue when the harness no longer can.
+"""The watchdog: undoes what cannot expire by itself when the harness no longer can.
 
-Packet cuts expire in the kernel; a SIGSTOP does not. So each run has one detached
-process that watches the run's heartbeat, a file whose modification time the harness
-moves every second. When it has not moved for one lease, or the harness is gone,
-the watchdog resumes every stopped process of the run's nodes. It goes on watching,
+Packet cuts expire in the kernel; a SIGSTOP, a full disk, a slow cable do not. So each
+run has one detached process that watches the run's heartbeat, a file whose
+modification time the harness moves every second. When it has not moved for one
+lease, or the harness is gone, the watchdog resumes every stopped process of the run's
+nodes, restores their disks and makes their cables quick again. It goes on watching,
 for a harness that was itself only stopped may come back; it ends with the harness,
 whose death closes the pipe between them.
 
@@ -24,12 +25,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.faults.disks import restore_all
 from harness.faults.journal import read_lines
 from harness.faults.observed import marked_processes, namespace, resume, start_ticks, stat_fields
+from harness.faults.shaping import remove_here
 
 LEASE_SECONDS = 5.0
 BEAT_SECONDS = 1.0
@@ -102,8 +107,21 @@ def watch(directory: Path, run: str, *, lease_seconds: float, ended: int) -> Non
         if latest != beat:
             beat, moved = latest, now
         elif now - moved >= lease_seconds - LOOK_SECONDS:
-            resume_stopped(directory, run, why=f"no heartbeat for {now - moved:.1f} s")
-    resume_stopped(directory, run, why="the harness ended")
+            undo(directory, run, why=f"no heartbeat for {now - moved:.1f} s")
+    undo(directory, run, why="the harness ended")
+
+
+def undo(directory: Path, run: str, *, why: str) -> None:
+    """Undo all that is observed to be in force; what fails is logged, and the rest is still undone."""
+    resume_stopped(directory, run, why=why)
+    for what, act in (("restored the disks of", restore_all), ("unshaped", partial(_unshape, directory))):
+        try:
+            done = act()
+        except (OSError, subprocess.SubprocessError) as error:
+            _log.warning("%s: not %s: %s", why, what, error)
+        else:
+            if done:
+                _log.warning("%s: %s %s", why, what, done)
 
 
 def resume_stopped(directory: Path, run: str, *, why: str) -> list[int]:
@@ -119,15 +137,25 @@ def resume_stopped(directory: Path, run: str, *, why: str) -> list[int]:
     return resumed
 
 
+def _unshape(directory: Path) -> list[str]:
+    """Make the cables of the nodes quick that the journal says were to be slowed down."""
+    return remove_here(str(note.get("node")) for note in _notes(directory) if note.get("do") == "unshape")
+
+
+def _notes(directory: Path) -> Iterator[dict[str, object]]:
+    for line in read_lines(directory / "journal.jsonl"):
+        undo_notes = line.get("undo")
+        yield from (note for note in _list(undo_notes) if isinstance(note, dict))
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
 def _journaled(directory: Path) -> set[tuple[int, int]]:
     """Every process that the journal says was to be paused; its start ticks guard against a reused pid."""
-    found: set[tuple[int, int]] = set()
-    for line in read_lines(directory / "journal.jsonl"):
-        undo = line.get("undo")
-        for note in undo if isinstance(undo, list) else ():
-            if isinstance(note, dict) and note.get("do") == "continue":
-                found |= _process_of(note)
-    return found
+    found = (_process_of(note) for note in _notes(directory) if note.get("do") == "continue")
+    return set().union(*found)
 
 
 def _process_of(note: dict[str, object]) -> set[tuple[int, int]]:

@@ -8,6 +8,7 @@ and is a node too, the ``observer``.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from harness.stack import syscalls
 
 BRIDGE = "edge0"
 _NAMED = Path("/run/netns")
+_HOST_BITS = 0x1FFFF
+"""Of 198.18.0.0/15."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,24 @@ class NamespaceNode:
         """*argv* behind the prefix that puts it into the node's network."""
         return ["nsenter", f"--net={_NAMED / self.name}", "--", *argv]
 
+    @property
+    def interface(self) -> str:
+        """Its own end of its cable."""
+        return "eth0"
+
+    @property
+    def cable(self) -> str:
+        """The bridge's end of its cable: the address within the benchmark range makes it unique."""
+        return f"edge{int(ipaddress.IPv4Address(self.address)) & _HOST_BITS}"
+
+    def open_socket(self, kind: socket.SocketKind) -> socket.socket:
+        """A socket in the node's network: it belongs for good to the one in which it was made."""
+        with _inside(_NAMED / self.name):
+            return socket.socket(socket.AF_INET, kind)
+
     def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
         """Whether a TCP connection from this node completes in time."""
-        with _inside(_NAMED / self.name):
-            # A socket belongs for good to the network in which it was made.
-            probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        return _connects(probe, address, port, seconds)
+        return _connects(self.open_socket(socket.SOCK_STREAM), address, port, seconds)
 
 
 @dataclass(frozen=True)
@@ -52,14 +67,20 @@ class Observer:
     name: str = "observer"
     role: str = "observer"
     ports: tuple[int, ...] = ()
+    interface: str = ""
+    cable: str = ""
 
     def enter(self, argv: Sequence[str]) -> list[str]:
         """*argv* itself: the harness is already there."""
         return list(argv)
 
+    def open_socket(self, kind: socket.SocketKind) -> socket.socket:
+        """A socket of the harness itself."""
+        return socket.socket(socket.AF_INET, kind)
+
     def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
         """Whether a TCP connection from the harness completes in time."""
-        return _connects(socket.socket(socket.AF_INET, socket.SOCK_STREAM), address, port, seconds)
+        return _connects(self.open_socket(socket.SOCK_STREAM), address, port, seconds)
 
 
 def build_network(observer: Observer, nodes: Sequence[NamespaceNode], *, prefix: int) -> None:
@@ -73,19 +94,18 @@ def build_network(observer: Observer, nodes: Sequence[NamespaceNode], *, prefix:
             f"link add {BRIDGE} type bridge",
             f"addr add {observer.address}/{prefix} dev {BRIDGE}",
             f"link set {BRIDGE} up",
-            *(line for number, node in enumerate(nodes) for line in _plugged(number, node)),
+            *(line for node in nodes for line in _plugged(node)),
         ]
     )
     for node in nodes:
         _ip([f"addr add {node.address}/{prefix} dev eth0", "link set eth0 up", "link set lo up"], node.name)
 
 
-def _plugged(number: int, node: NamespaceNode) -> list[str]:
-    port = f"edge{number + 1}"
+def _plugged(node: NamespaceNode) -> list[str]:
     return [
         f"netns add {node.name}",
-        f"link add {port} type veth peer name eth0 netns {node.name}",
-        f"link set {port} master {BRIDGE} up",
+        f"link add {node.cable} type veth peer name eth0 netns {node.name}",
+        f"link set {node.cable} master {BRIDGE} up",
     ]
 
 

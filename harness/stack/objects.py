@@ -139,7 +139,7 @@ class ObjectStore:
 
     @property
     def disk(self) -> Path:
-        """The mount point of the disk with the objects."""
+        """Where its disk is mounted."""
         return self.data
 
     @property

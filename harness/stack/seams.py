@@ -7,9 +7,10 @@ knowing brokers, and so that every platform serves the same scenarios.
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Process(Protocol):
@@ -60,7 +61,7 @@ class Node(Protocol):
 
     @property
     def role(self) -> str:
-        """``broker``, ``load`` or ``observer`` (where the harness itself stands)."""
+        """What it is for, in the words of ``stack.yaml``; ``observer`` is where the harness itself stands."""
         ...
 
     @property
@@ -82,6 +83,25 @@ class Node(Protocol):
 
         Callable from any thread; the attempt happens inside the node's network.
         """
+        ...
+
+
+@runtime_checkable
+class Wired(Protocol):
+    """A node whose cable the harness can reach: it opens sockets there, and shapes what goes through."""
+
+    @property
+    def interface(self) -> str:
+        """The name of the cable's end in its own network; empty: it has none."""
+        ...
+
+    @property
+    def cable(self) -> str:
+        """The name of the cable's other end, in the network of the observer; empty: it has none."""
+        ...
+
+    def open_socket(self, kind: socket.SocketKind) -> socket.socket:
+        """A new IPv4 socket in the node's network; callable from any thread."""
         ...
 
 
@@ -107,6 +127,39 @@ class Service(Protocol):
 
     def wipe(self) -> None:
         """Delete its data; only while it is down."""
+        ...
+
+
+class LoggedService(Service, Protocol):
+    """A service that can say what it last said."""
+
+    def log_tail(self, lines: int = 5) -> str:
+        """The end of its log, for an error."""
+        ...
+
+
+@runtime_checkable
+class HasDisk(Protocol):
+    """A service whose data lie on a disk of their own, a tmpfs that ``make_disk`` made."""
+
+    @property
+    def disk(self) -> Path:
+        """Where the disk is mounted."""
+        ...
+
+
+@runtime_checkable
+class HasGate(Protocol):
+    """A service behind an HTTP gate that can be told to misbehave; see ``harness.stack.gate``."""
+
+    @property
+    def control(self) -> Path:
+        """The file that tells the gate what to do, and until when."""
+        ...
+
+    @property
+    def stats(self) -> Path:
+        """The file in which the gate counts what it did."""
         ...
 
 

@@ -22,6 +22,9 @@ MS_REMOUNT = 0x20
 MS_REC = 0x4000
 MS_PRIVATE = 0x4_0000
 
+DISK_SOURCE = "edge-disk-"
+"""How the mount source of a node's disk begins; its size in megabytes and an "m" follow."""
+
 _PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.errors import StackError
+from harness.stack.disks import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.process import NamespacedProcess
 from harness.stack.seams import Node, Service
@@ -20,9 +22,11 @@ PORT = 9092
 BROKERS = ("broker-1", "broker-2", "broker-3")
 
 # Echoes whatever it is sent, and wakes up a hundred times a second like a broker's timers do.
+# What it is sent it keeps on its disk, and ends when its disk fails it, like a broker.
 SERVER = """
 import select, signal, socket, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+kept = open(sys.argv[2], "ab", buffering=0)
 server = socket.create_server(("0.0.0.0", int(sys.argv[1])), backlog=64)
 clients = []
 while True:
@@ -38,7 +42,9 @@ while True:
         if not data:
             clients.remove(ready)
             ready.close()
+        kept.write(data)
 """
+DISK_MB = 16
 
 
 class EchoService:
@@ -47,6 +53,7 @@ class EchoService:
     def __init__(self, node: NamespaceNode, environment: Mapping[str, str], folder: Path) -> None:
         self._node, self._environment, self._folder = node, environment, folder
         self.wiped = 0
+        self.disk = make_disk(node.name, DISK_MB)
         self.start()
 
     @property
@@ -58,7 +65,7 @@ class EchoService:
         """Start it."""
         self._process = NamespacedProcess.start(
             self._node.enter([]),
-            [sys.executable, "-S", "-c", SERVER, str(PORT)],
+            [sys.executable, "-S", "-c", SERVER, str(PORT), str(self.disk / "kept")],
             environment={**self._environment, "HARNESS_NODE": self._node.name},
             log=self._folder / f"{self._node.name}.log",
         )
@@ -74,6 +81,8 @@ class EchoService:
         self.wiped += 1
 
     def _observe(self) -> None:
+        if not self._process.is_alive():
+            raise StackError("it died")
         if not self._node.can_connect("127.0.0.1", PORT, seconds=0.2):
             raise NotYet("no connection")
 

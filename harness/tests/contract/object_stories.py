@@ -17,9 +17,9 @@ from harness.s3 import Access, ObjectError, S3Client, check_access, connect
 from harness.stack.artifacts import ensure, read_lock
 from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
+from harness.stack.disks import make_disk
 from harness.stack.gate import GateState, GateStats, Kind, clear_state, read_stats, write_state
 from harness.stack.java import find_java
-from harness.stack.local import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.objects import ObjectStore, StoreSoftware
 

@@ -15,8 +15,10 @@ import pytest
 
 from harness.clock import MONOTONIC
 from harness.faults import heal
-from harness.faults.heal import LEFT_BEHIND, NOTHING, Network, Run
+from harness.faults.disks import Disk
+from harness.faults.heal import LEFT_BEHIND, NOTHING, Run
 from harness.faults.observed import Marked, marked_processes, namespace, resume, start_ticks, stat_fields
+from harness.faults.remains import BrokenDisk, Network
 from harness.faults.watchdog import Watch
 
 Spawn = Callable[..., subprocess.Popen[bytes]]
@@ -99,8 +101,10 @@ def test_another_run_is_not_looked_at(spawn: Spawn, tmp_path: Path) -> None:
 def test_what_is_left_is_named_with_its_command() -> None:
     """What could not be undone ends in exit code 4 and in commands to paste."""
     node = Marked(7, 1, "T", "r1", "", "broker-1", "java")
-    network = Network(99, "broker-2", ("nsenter", "--net=/run/netns/broker-2", "--"), elements=3)
-    run = Run("r1", "", (node,), (network,), harness=0, beats=False)
+    enter = ("nsenter", "--net=/run/netns/broker-2", "--")
+    network = Network(99, "broker-2", enter, elements=3, shaped=("eth0",))
+    disk = BrokenDisk(Disk("/run/edge/broker-3", Path(), "0:9", 64), ("restore", "it"))
+    run = Run("r1", "", (node,), (network,), (disk,), harness=0, beats=False)
     said: list[str] = []
 
     assert LEFT_BEHIND == heal._conclude([run], abort=False, say=said.append)
@@ -108,6 +112,8 @@ def test_what_is_left_is_named_with_its_command() -> None:
         "UNSAFE: faults are left behind. By hand:",
         "  kill -CONT 7",
         "  nsenter --net=/run/netns/broker-2 -- nft delete table inet harness",
+        "  nsenter --net=/run/netns/broker-2 -- tc qdisc del dev eth0 root handle ed9e:",
+        "  restore it",
         "  kill -KILL 7",
     ] == said
 
