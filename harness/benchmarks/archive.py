@@ -36,9 +36,9 @@ from harness.rundir import EventLog, RunDirectory
 from harness.s3 import S3Client
 from harness.stack.artifacts import ensure, read_lock
 from harness.stack.definition import read_definition
+from harness.stack.disks import make_disk
 from harness.stack.enclosure import keeper
 from harness.stack.java import find_java
-from harness.stack.local import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.objects import ObjectStore, StoreSoftware
 

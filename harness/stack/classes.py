@@ -57,7 +57,7 @@ class Program:
     command: Command
     prepare: Callable[[Path], Sequence[str]]
     port: int
-    use: Callable[[], None] = _idle
+    use: Callable[[], object] = _idle
 
 
 def shared_classes(program: Program) -> Path | None:

@@ -52,19 +52,8 @@ class StoreSoftware:
         shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive else []
         told = (f"-Dlogback.configurationFile={self.logback}", "-Djava.net.preferIPv4Stack=true")
         classes = ":".join(map(str, self.jars))
-        heap = f"-Xmx{heap_mb}m"
-        return [
-            str(self.java.executable),
-            heap,
-            *_MEMORY,
-            *shared,
-            *told,
-            *flags,
-            "-cp",
-            classes,
-            _MAIN,
-            *arguments,
-        ]
+        jvm = (str(self.java.executable), f"-Xmx{heap_mb}m", *_MEMORY, *shared, *told, *flags)
+        return [*jvm, "-cp", classes, _MAIN, *arguments]
 
     def with_archive(self, definition: ObjectsDefinition) -> StoreSoftware:
         """The same with the archive of its classes, made first where there is none."""
