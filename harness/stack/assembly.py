@@ -14,7 +14,7 @@ from harness.stack.kafka import Broker
 from harness.stack.kafka_admin import KafkaAdmin
 from harness.stack.kafka_files import KafkaSoftware, brokers_of, properties_of
 from harness.stack.netns import NamespaceNode
-from harness.stack.objects import ObjectStore
+from harness.stack.objects import ObjectStore, StoreSoftware
 from harness.stack.parts import Parts
 from harness.stack.service import NodeService
 from harness.stack.software import Software
@@ -82,13 +82,14 @@ class Assembly:
         objects = self.definition.objects
         if objects is None:
             return {}
+        logback = self.folder / "logback.xml"
+        software = StoreSoftware(self.software.java, self.software.jars["s3proxy"], logback)
+        software = software.with_archive(objects)
         return {
             node.name: ObjectStore(
                 nodes[node.name],
                 objects,
-                java=self.software.java,
-                jars=self.software.jars["s3proxy"],
-                logback=self.folder / "logback.xml",
+                software=software,
                 data=make_disk(node.name, objects.data_mb),
                 logs=self.logs,
                 environment=self.environment,
