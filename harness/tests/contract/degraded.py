@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.clock import MONOTONIC
@@ -200,7 +200,7 @@ class StoreStack:
 
     store: ObjectStore
     logs: Path
-    roles: FixedRoles = FixedRoles()
+    roles: FixedRoles = field(default_factory=FixedRoles)
     bootstrap: str = ""
 
     @property
@@ -220,12 +220,12 @@ def store_degraded(folder: Path, _: object) -> Seen:
     with (
         object_stories.running(folder) as store,
         contextlib.closing(Journal(folder / "journal.jsonl")) as journal,
+        Injector(StoreStack(store, folder), journal, ready_seconds=20) as injector,
     ):
-        with Injector(StoreStack(store, folder), journal, ready_seconds=20) as injector:
-            for name, spec in STORE_SPECS.items():
-                with injector.inject(spec) as fault:
-                    failed = _put_fails(store)
-                seen[name] = [fault.observed, fault.proof, failed, _put_fails(store)]
+        for name, spec in STORE_SPECS.items():
+            with injector.inject(spec) as fault:
+                failed = _put_fails(store)
+            seen[name] = [fault.observed, fault.proof, failed, _put_fails(store)]
     return seen
 
 
