@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.clock import MONOTONIC
-from harness.errors import BadInput, FaultError, NotExpressible
+from harness.errors import BadInput, FaultError, MissingAbility, NotExpressible
 from harness.faults.degrade import bandwidth, disk_full, disk_read_only, latency, loss, s3_hangs, starve
 from harness.faults.disks import _disk
 from harness.faults.nft import Cuts, install_scripts, lift_scripts, losses_at, parse_table
@@ -170,6 +171,18 @@ def test_the_kernels_counts_of_a_loss_are_told_apart() -> None:
     seen = parse_table("broker-1", rule)
 
     assert ({"loss_100": 97}, {"loss_100": 1000}) == (seen.lost, seen.met)
+
+
+def test_a_way_is_disturbed_by_whatever_still_stands_on_it() -> None:
+    """From either end, as long as some fault holds a block there; what proves nothing is then left out."""
+    cuts = Cuts({"here": HERE, "there": THERE})
+    far = replace(THERE, name="far", address="127.0.0.9")
+    with contextlib.suppress(MissingAbility):  # there is no such network to install it in
+        cuts.install(1, losses_at(HERE, [far], 0.5))
+
+    assert cuts.disturbs(HERE, far)
+    assert cuts.disturbs(far, HERE)
+    assert not cuts.disturbs(THERE, far)
 
 
 # Answers like `tc -s -j qdisc show`: a discipline that has let pass so many bytes a second since the epoch.
