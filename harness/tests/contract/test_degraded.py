@@ -91,7 +91,7 @@ def test_a_service_that_dies_of_its_full_disk_is_started_again(tmp_path: Path) -
 
 
 def test_what_is_healed_while_another_fault_goes_on_is_not_left_behind(tmp_path: Path) -> None:
-    """A node that is cut off and dead cannot prove anything by traffic; its other faults heal all the same."""
+    """A node that is cut off and dead proves nothing by traffic; its other faults heal all the same."""
     seen = inside.tell("healed_under_a_cut", tmp_path)
 
     slow, lossy, full = cast("list[str]", seen["under"])
