@@ -71,7 +71,7 @@ class Range:
 
 
 PARAMETERS: Mapping[Kind, Mapping[str, Range]] = {
-    "bandwidth": {"to_mbit": Range(0.5, 200)},
+    "bandwidth": {"to_mbit": Range(0.5, 100)},
     "loss": {"share": Range(0.01, 0.9)},
     "latency": {"ms": Range(2, 500)},
     "starve": {"share": Range(0.05, 0.8)},

@@ -95,6 +95,16 @@ def _loss(hit: Hit) -> Mechanism:
     )
 
 
+def _slow(hit: Hit) -> Mechanism:
+    nodes, observer = hit.nodes, hit.observer
+    if hit.spec.kind == "latency":
+        made = delay_of(nodes, observer, _given(hit.spec.ms), hit.through)
+    else:
+        made = rate_of(nodes, observer, _given(hit.spec.to_mbit), hit.through)
+    made.disturbed = lambda name: hit.cuts.disturbs(nodes[name], observer)
+    return made
+
+
 def _on_disk(hit: Hit) -> Mechanism:
     services, places = hit.services, {}
     for name, service in services.items():
@@ -115,9 +125,9 @@ MAKERS: Mapping[Kind, Callable[[Hit], Mechanism]] = {
     "terminate": _terminate,
     "pause": lambda hit: Pause(hit.services, hit.ready_seconds, hit.opened_to),
     "partition": _cut,
-    "bandwidth": lambda hit: rate_of(hit.nodes, hit.observer, _given(hit.spec.to_mbit), hit.through),
+    "bandwidth": _slow,
     "loss": _loss,
-    "latency": lambda hit: delay_of(hit.nodes, hit.observer, _given(hit.spec.ms), hit.through),
+    "latency": _slow,
     "disk_full": _on_disk,
     "disk_read_only": _on_disk,
     "starve": lambda hit: Starvation(hit.services, _given(hit.spec.share), hit.ready_seconds, hit.opened_to),

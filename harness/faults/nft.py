@@ -248,6 +248,12 @@ class Cuts:
             everything: frozenset[Block] = frozenset().union(*self._held.values())
             return everything.intersection(blocks)
 
+    def disturbs(self, one: Node, other: Node) -> bool:
+        """Whether some cut or loss still stands between the two."""
+        ends = {(one.name, other.address), (other.name, one.address)}
+        with self._lock:
+            return any((b.node, b.address) in ends for held in self._held.values() for b in held)
+
     def renew(self) -> None:
         """Give every block in force a full lease again; one that comes too late stays lapsed.
 

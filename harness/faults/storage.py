@@ -44,6 +44,9 @@ class DiskFault:
     read_only: bool
     ready_seconds: float
     listeners: frozenset[Pair] = frozenset()
+    _down: set[str] = field(default_factory=set)
+    """Whose service another fault had ended before: it is that one's to start."""
+
     _restarted: set[str] = field(default_factory=set)
     """Whose service runs, or ended, on a read-only disk that we started it on."""
 
@@ -82,6 +85,8 @@ class DiskFault:
             disk = self._disk(name)
             if not disk.whole:
                 raise FaultError(f"the disk of {name} is not whole", fix="heal the other fault first")
+            if not self.services[name].process.is_alive():
+                self._down.add(name)
             if self.read_only:
                 self._make_read_only(name, disk)
             else:
@@ -119,7 +124,7 @@ class DiskFault:
             if name in self._restarted and service.process.is_alive():
                 _end(service)  # whatever it made of its read-only disk
             self._restarted.discard(name)
-            if not service.process.is_alive():
+            if name not in self._down and not service.process.is_alive():
                 service.start()
 
     def healed(self) -> Seen:
@@ -139,6 +144,8 @@ class DiskFault:
         """Wait until it serves; one that was still dying of its disk is started once more."""
         service = self.services[name]
         before = service.process
+        if name in self._down and not before.is_alive():
+            return "down by another fault"
         try:
             return service.wait_ready(self.ready_seconds)
         except StackError:

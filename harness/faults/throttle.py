@@ -72,6 +72,8 @@ class Throttle:
     to_mbit: float = 0.0
     ms: float = 0.0
     touched: frozenset[Pair] = frozenset()
+    disturbed: Callable[[str], bool] = lambda _: False
+    """Whether another fault lies between a node and the observer: then no traffic proves anything."""
     _before: dict[str, float] = field(default_factory=dict)
     """The round trip to each node before the injection, in milliseconds."""
 
@@ -137,6 +139,9 @@ class Throttle:
             return Seen(ok=False, words=f"still shaped: {', '.join(left)}")
         words = []
         for name in self.nodes:
+            if self.disturbed(name):
+                words.append(f"{name}: nothing of it is left, and another fault is on its way here")
+                continue
             free = self._is_free if self.to_mbit else self._is_prompt
             try:
                 words.append(wait_for(partial(free, name), what=name, seconds=_BACK_AT_MOST_SECONDS))
@@ -247,7 +252,7 @@ def _run_tc(argv: list[str], kind: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise FaultError("tc did not answer", why=str(error)) from error
     if "qdisc kind is unknown" in done.stderr:
-        raise NotExpressible("not expressible here", why=f"this kernel has no {kind}")
+        raise NotExpressible(f"not expressible here, because this kernel has no {kind}")
     if done.returncode:
         raise FaultError("tc refused", why=done.stderr, fix="harness doctor")
 

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.clock import MONOTONIC
@@ -30,7 +30,7 @@ from harness.faults.journal import Journal, read_lines
 from harness.faults.places import object_store
 from harness.faults.reach import Pair
 from harness.faults.selectors import broker
-from harness.faults.spec import FaultSpec
+from harness.faults.spec import FaultSpec, isolate, kill
 from harness.faults.storage import write_probe
 from harness.faults.traffic import Way, arrived, bytes_per_second
 from harness.faults.watchdog import Watch
@@ -157,6 +157,20 @@ def not_here(folder: Path, given: object) -> Seen:
     return {"refused": refused, "proof": proof, "last": steps[-1], "disciplines": disciplines(arena)}
 
 
+def healed_under_a_cut(folder: Path, _: object) -> Seen:
+    """Heal a limit, a loss and a full disk of a node that is cut off and whose server is dead meanwhile."""
+    arena = Arena(folder.name, folder)
+    specs = (bandwidth(broker(1), to_mbit=4), loss(broker(1), share=0.3), disk_full(broker(1)))
+    with injector_for(arena, folder) as injector, contextlib.ExitStack() as faults:
+        degraded = [faults.enter_context(injector.inject(spec)) for spec in specs]
+        faults.enter_context(injector.inject(kill(broker(1))))
+        faults.enter_context(injector.inject(isolate(broker(1))))
+        for fault in degraded:
+            fault.heal()
+        under = [fault.healing_proof for fault in degraded]
+    return {"under": under, "left": blocks_in_force(arena) + disciplines(arena), "open": open_pairs(arena)}
+
+
 EVERYTHING = (
     loss(broker(1), share=0.5),
     bandwidth(broker(2), to_mbit=2),
@@ -200,7 +214,7 @@ class StoreStack:
 
     store: ObjectStore
     logs: Path
-    roles: FixedRoles = FixedRoles()
+    roles: FixedRoles = field(default_factory=FixedRoles)
     bootstrap: str = ""
 
     @property
@@ -220,12 +234,12 @@ def store_degraded(folder: Path, _: object) -> Seen:
     with (
         object_stories.running(folder) as store,
         contextlib.closing(Journal(folder / "journal.jsonl")) as journal,
+        Injector(StoreStack(store, folder), journal, ready_seconds=20) as injector,
     ):
-        with Injector(StoreStack(store, folder), journal, ready_seconds=20) as injector:
-            for name, spec in STORE_SPECS.items():
-                with injector.inject(spec) as fault:
-                    failed = _put_fails(store)
-                seen[name] = [fault.observed, fault.proof, failed, _put_fails(store)]
+        for name, spec in STORE_SPECS.items():
+            with injector.inject(spec) as fault:
+                failed = _put_fails(store)
+            seen[name] = [fault.observed, fault.proof, failed, _put_fails(store)]
     return seen
 
 
@@ -240,6 +254,5 @@ def _put_fails(store: ObjectStore) -> str:
     return "" if whole and time.monotonic() - started < 0.5 else "late or not whole"
 
 
-STORIES: dict[str, Story] = {
-    story.__name__: story for story in (one_degraded, died_of_it, not_here, all_degraded, store_degraded)
-}
+_ALL = (one_degraded, died_of_it, healed_under_a_cut, not_here, all_degraded, store_degraded)
+STORIES: dict[str, Story] = {story.__name__: story for story in _ALL}

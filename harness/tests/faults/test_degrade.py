@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,18 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clock import MONOTONIC
-from harness.errors import BadInput, FaultError, NotExpressible
+from harness.errors import BadInput, FaultError, MissingAbility, NotExpressible
 from harness.faults.degrade import bandwidth, disk_full, disk_read_only, latency, loss, s3_hangs, starve
 from harness.faults.disks import _disk
 from harness.faults.nft import Cuts, install_scripts, lift_scripts, losses_at, parse_table
-from harness.faults.observed import processor_seconds, start_ticks
 from harness.faults.places import flink, object_store, task_manager
 from harness.faults.prepare import prepare
 from harness.faults.selectors import broker, clients
 from harness.faults.shaping import remove_here
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
-from harness.faults.starve import Starvation, Turns
 from harness.faults.storage import DiskFault, write_probe
 from harness.faults.throttle import End, Throttle
 from harness.faults.traffic import Way, arrived, binomial_bounds, pushed, round_trips_ms
@@ -172,6 +165,18 @@ def test_the_kernels_counts_of_a_loss_are_told_apart() -> None:
     assert ({"loss_100": 97}, {"loss_100": 1000}) == (seen.lost, seen.met)
 
 
+def test_a_way_is_disturbed_by_whatever_still_stands_on_it() -> None:
+    """From either end, as long as some fault holds a block there; what proves nothing is then left out."""
+    cuts = Cuts({"here": HERE, "there": THERE})
+    far = replace(THERE, name="far", address="127.0.0.9")
+    with contextlib.suppress(MissingAbility):  # there is no such network to install it in
+        cuts.install(1, losses_at(HERE, [far], 0.5))
+
+    assert cuts.disturbs(HERE, far)
+    assert cuts.disturbs(far, HERE)
+    assert not cuts.disturbs(THERE, far)
+
+
 # Answers like `tc -s -j qdisc show`: a discipline that has let pass so many bytes a second since the epoch.
 TC = """
 import sys, time
@@ -273,117 +278,3 @@ def test_a_disk_is_known_by_the_source_of_its_mount(line: str, megabytes: int | 
 
     assert megabytes == (disk.megabytes if disk else None)
     assert disk is None or ("a", Path("/run/edge/a")) == (disk.node, disk.seen)
-
-
-class RealProcess:
-    """A real process that takes signals, all of them or only those it is to obey."""
-
-    def __init__(self, argv: list[str], *, deaf_to: tuple[signal.Signals, ...] = ()) -> None:
-        self._popen = subprocess.Popen(argv)
-        self._deaf_to = deaf_to
-        self.pid, self.start_ticks = self._popen.pid, start_ticks(self._popen.pid)
-
-    def is_alive(self) -> bool:
-        """As it is."""
-        return self._popen.poll() is None
-
-    def is_stopped(self) -> bool:
-        """Not looked at here."""
-        return False
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it unless deaf."""
-        if number not in self._deaf_to:
-            os.kill(self.pid, number)
-
-    def wait_gone(self, seconds: float) -> None:
-        """Wait."""
-        self._popen.wait(seconds)
-
-    def end(self) -> None:
-        """End it."""
-        self._popen.kill()
-        self._popen.wait()
-
-
-BUSY = [sys.executable, "-S", "-c", "while True: sum(range(1000))"]
-
-
-@pytest.fixture
-def busy(request: pytest.FixtureRequest) -> Iterator[RealProcess]:
-    """A process that uses all it gets."""
-    process = RealProcess(BUSY, deaf_to=getattr(request, "param", ()))
-    yield process
-    process.end()
-
-
-def _starvation(process: RealProcess, share: float) -> Starvation:
-    return Starvation({"broker-1": _Running(process)}, share, 1)
-
-
-@dataclass
-class _Running:
-    process: RealProcess
-
-    def start(self) -> None:
-        """Never."""
-
-    def wait_ready(self, seconds: float) -> str:
-        """At once."""
-        return f"ready within {seconds:g} s"
-
-    def wipe(self) -> None:
-        """Never."""
-
-
-def test_turns_keep_their_share(busy: RealProcess) -> None:
-    """A process that would use a whole processor uses a fifth of one, and all of it again afterwards."""
-    turns = Turns(busy, 0.2)
-    turns.start()
-    MONOTONIC.sleep(0.3)
-    before, started = processor_seconds(busy.pid), time.monotonic()
-    MONOTONIC.sleep(1.5)
-    used = (processor_seconds(busy.pid) - before) / (time.monotonic() - started)
-    turns.end()
-    turns.end()
-
-    assert 0.05 <= used <= 0.26
-    assert not turns.are_taken
-
-
-def test_a_starvation_is_proven_and_undone(busy: RealProcess) -> None:
-    """The looks and the processor time both agree with the share; healed, it is not stopped at any look."""
-    fault = _starvation(busy, 0.3)
-
-    fault.inject()
-    landed, still = fault.landed(), fault.still()
-    fault.heal()
-    fault.heal()
-
-    assert (True, True) == (landed.ok, still.ok), landed.words
-    assert fault.healed().ok
-
-
-@pytest.mark.parametrize("busy", [(signal.SIGSTOP,), (signal.SIGCONT,)], indirect=True)
-def test_a_starvation_that_is_none_is_seen(busy: RealProcess) -> None:
-    """A process that is never stopped is not starved, and one that is never let go is paused."""
-    fault = _starvation(busy, 0.3)
-
-    fault.inject()
-    landed = fault.landed()
-    fault.heal()
-
-    assert not landed.ok
-    assert ("100%" in landed.words) != ("ran at 0%" in landed.words)
-
-
-def test_a_starved_process_that_dies_ends_the_fault(busy: RealProcess) -> None:
-    """Death ends the turns: the fault is not in force any more, and healing it is harmless."""
-    fault = _starvation(busy, 0.3)
-    fault.inject()
-    busy.end()
-    MONOTONIC.sleep(0.3)
-
-    assert (False, "broker-1 died meanwhile") == (fault.still().ok, fault.still().words)
-    fault.heal()
-    assert "target gone" in fault.healed().words

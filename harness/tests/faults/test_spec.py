@@ -53,7 +53,7 @@ SPECS = st.one_of(
     st.builds(pause, SELECTORS),
     st.builds(isolate, SELECTORS),
     st.builds(split, SELECTORS, SELECTORS),
-    st.builds(bandwidth, SELECTORS, to_mbit=st.floats(0.5, 200)),
+    st.builds(bandwidth, SELECTORS, to_mbit=st.floats(0.5, 100)),
     st.builds(
         loss,
         SELECTORS,
@@ -164,7 +164,7 @@ def test_traits_say_what_recovery_depends_on(spec: FaultSpec, traits: dict[str, 
         ({"kind": "bandwidth", "target": {"select": "controller"}}, "needs to_mbit"),
         (
             {"kind": "bandwidth", "target": {"select": "controller"}, "to_mbit": 1000},
-            "to_mbit=1000. Fix: give a number from 0.5 to 200",
+            "to_mbit=1000. Fix: give a number from 0.5 to 100",
         ),
         ({"kind": "starve", "target": {"select": "controller"}, "share": "half"}, "share='half'"),
         ({"kind": "starve", "target": {"select": "controller"}, "share": True}, "share=True"),
