@@ -87,8 +87,7 @@ class Compared:
             return np.zeros(len(self.window), np.bool_)
         if not self.unread_inputs:
             return np.ones(len(self.window), np.bool_)
-        certain: Mask = ~self._may_be_part
-        return certain
+        return np.logical_not(self._may_be_part)
 
     @property
     def _may_be_part(self) -> Mask:
