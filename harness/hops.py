@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +27,6 @@ from harness.stack.objects import ObjectStore
 from harness.stack.parts import Parts
 from harness.stack.pipeline import Pipeline, Settled, Start
 from harness.stack.vector import VectorAgent
-from harness.stack.vector_says import Said
 
 HopName = Literal["source", "results", "dead-letters", "late", "archive", "metrics"]
 
@@ -172,25 +170,16 @@ class Hops:
 
     def _read_metrics(self, agent: VectorAgent) -> None:
         """Let the agent send what it holds, then read its bucket."""
-        said, whole = _last_said(agent), False
+        account, whole = _last_account(agent), False
         with contextlib.suppress(StackError):
             whole = agent.stop(_AGENT_S)
         settled = Settled(whole, "the agent sent all it held" if whole else "the agent still holds events")
-        self._reading("metrics", settled, lambda: self._metrics_counts(agent, said))
+        self._reading("metrics", settled, lambda: self._metrics_counts(account))
 
-    def _metrics_counts(self, agent: VectorAgent, said: Said) -> dict[str, int]:
+    def _metrics_counts(self, account: dict[str, int]) -> dict[str, int]:
         store, bucket = self._store(), self._vector.bucket
         found = ((each.name, store.get(bucket, each.name)) for each in store.objects(bucket))
-        read = metrics.read_metrics(found, self._directory.ledger, bucket)
-        scrapers = agent.config.scrapers()
-        return read.counts | {
-            "started_ms": agent.started_ms,
-            "scraped": said.scraped,
-            "discarded": said.discarded,
-            "interval_ms": round(max((one.scrape_interval_secs for one in scrapers), default=0) * 1000),
-            "pages": sum(len(one.endpoints) for one in scrapers),
-            "read_ms": self._now_ms(),
-        }
+        return metrics.read_metrics(found, self._directory.ledger, bucket).counts | account
 
     def _reading(self, hop: HopName, settled: Settled, read: Callable[[], dict[str, int]]) -> None:
         """Read one hop; what cannot be read is told, and makes the hop incomplete."""
@@ -287,9 +276,9 @@ class Hops:
         return self._site.definition.vector
 
 
-def _last_said(agent: VectorAgent) -> Said:
-    """What the agent said last, if it still says anything."""
+def _last_account(agent: VectorAgent) -> dict[str, int]:
+    """The agent's own account while it still runs; of one that says nothing any more, only what was asked."""
     try:
-        return agent.said()
+        return agent.account()
     except StackError:
-        return Said()
+        return agent.asked() | {"started_ms": agent.started_ms, "read_ms": time.time_ns() // 1_000_000}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -162,9 +161,9 @@ class Bucket(S3Client):
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[RunDirectory]:
+def directory(tmp_path: Path) -> RunDirectory:
     """An empty run."""
-    yield RunDirectory.create(tmp_path, "archive")
+    return RunDirectory.create(tmp_path, "archive")
 
 
 def test_an_archive_becomes_two_tables(directory: RunDirectory) -> None:
