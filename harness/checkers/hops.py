@@ -48,9 +48,7 @@ def _results(evidence: Evidence, findings: dict[str, Finding]) -> HopOutcome | N
         hop="results",
         complete=not complete(evidence, "source", "late", "dead-letters", "results"),
         records_in=where.get("inputs", 0),
-        records_out=sum(
-            where.get(name, 0) for name in ("in windows", "late", "refused", "dropped as copies")
-        ),
+        records_out=sum(where.get(name, 0) for name in places),
         lost=where.get("in no place", 0),
         repeated=where.get("in two places", 0) + again.violations,
         detail=_first(exact, placed, again),

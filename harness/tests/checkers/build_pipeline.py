@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ OUT_OF_ORDER_MS = 500
 TTL_MS = 120_000
 TOPIC_PARTITIONS = 2
 
+T = TypeVar("T")
 Hop = Literal["source", "results", "dead-letters", "late"]
 ALL_HOPS: tuple[Hop, ...] = ("source", "results", "dead-letters", "late")
 
@@ -93,9 +94,7 @@ class Job:
 
     def close(self, watermark: int) -> None:
         """Emit every window that ends at *watermark* or before, oldest first."""
-        ready = sorted(
-            (start, key) for key, start in self.windows if start + WINDOW_MS - 1 <= watermark
-        )
+        ready = sorted((start, key) for key, start in self.windows if start + WINDOW_MS - 1 <= watermark)
         for start, key in ready:
             members = self.windows.pop((key, start))
             count, total = self.totals[key]
@@ -183,7 +182,9 @@ def _source(records: list[Arrived]) -> Story:
     return story
 
 
-def _events(events: tuple[Event, ...], asked: tuple[GuaranteeName, ...], whole: tuple[Hop, ...]) -> list[Event]:
+def _events(
+    events: tuple[Event, ...], asked: tuple[GuaranteeName, ...], whole: tuple[Hop, ...]
+) -> list[Event]:
     guarantees = tuple(Guarantee(name=name) for name in asked)
     told: list[Event] = [
         event.model_copy(update={"guarantees": guarantees}) if isinstance(event, RunStarted) else event
@@ -248,10 +249,8 @@ def _placed(job: Job) -> Placed:
     return _table(Placed, late + dead, empty(Placed, schema.PLACED), words=(0, 1))
 
 
-def _table[T](shape: type[T], rows: list[tuple[object, ...]], none: T, words: tuple[int, ...] = ()) -> T:
+def _table(shape: type[T], rows: list[tuple[object, ...]], none: T, words: tuple[int, ...] = ()) -> T:
     if not rows:
         return none
     columns = zip(*rows, strict=True)
-    return shape(
-        *(np.asarray(c, np.object_ if at_ in words else np.int64) for at_, c in enumerate(columns))
-    )
+    return shape(*(np.asarray(c, np.object_ if at_ in words else np.int64) for at_, c in enumerate(columns)))
