@@ -127,7 +127,7 @@ def compare(accounts: Accounts) -> Compared:
 
 def _right(accounts: Accounts, window: Ints) -> Mask:
     windows, results = accounts.windows, accounts.evidence.results
-    right = window != NONE
+    right: Mask = np.not_equal(window, NONE)
     if not len(windows):
         return right
     for name in _SAID:

@@ -172,12 +172,12 @@ def _source(records: list[Arrived]) -> Story:
     ends: dict[int, int] = defaultdict(int)
     attempted: set[tuple[int, int, int]] = set()
     for record in records:
-        where = {"producer": record.producer, "partition": record.partition, "offset": ends[record.partition]}
-        name = (record.producer, record.partition, record.sequence)
+        producer, partition, offset = record.producer, record.partition, ends[record.partition]
+        name = (producer, partition, record.sequence)
         if name not in attempted:
-            story.acked(record.sequence, **where)
+            story.acked(record.sequence, producer=producer, partition=partition, offset=offset)
         attempted.add(name)
-        story.read(record.sequence, **where)
+        story.read(record.sequence, producer=producer, partition=partition, offset=offset)
         ends[record.partition] += 1
     return story
 
