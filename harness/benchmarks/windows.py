@@ -1,4 +1,4 @@
-"""How long it takes to recompute the windows of ten million records and to hold the job's results against them.
+"""How long it takes to recompute the windows of ten million records and to compare the job's results.
 
 The ledger is synthetic: 12 partitions, 1,200 keys, 500 windows of one second, a result for each key
 and window, made here in another way than the checkers make theirs, with planted defects that must
