@@ -87,8 +87,7 @@ class Compared:
             return np.zeros(len(self.window), np.bool_)
         if not self.unread_inputs:
             return np.ones(len(self.window), np.bool_)
-        certain: Mask = ~self._may_be_part
-        return certain
+        return np.logical_not(self._may_be_part)
 
     @property
     def _may_be_part(self) -> Mask:
@@ -128,7 +127,7 @@ def compare(accounts: Accounts) -> Compared:
 
 def _right(accounts: Accounts, window: Ints) -> Mask:
     windows, results = accounts.windows, accounts.evidence.results
-    right = window != NONE
+    right: Mask = np.not_equal(window, NONE)
     if not len(windows):
         return right
     for name in _SAID:

@@ -77,7 +77,7 @@ def check_placement(compared: Compared) -> Finding:
     )
     many = len(accounts.hashes)
     count = Count(
-        compared=tally(compared),
+        compared=tally(compared) | {"in no place": found.nowhere, "in two places": found.twice},
         violations=found.nowhere + found.twice + found.misplaced,
         held=f"Each of {records(many)} is in exactly one place.",
         broken=sentence((f"of {records(many)}", *parts)),

@@ -76,7 +76,7 @@ def unreadable_results(accounts: Accounts) -> int:
 
 def _doubt(compared: Compared, missing: int) -> str:
     waiting = f"{records(missing, 'window')} without a result" if missing else ""
-    unsure = f"{records(compared.doubtful, 'result')} that differ" if compared.doubtful else ""
+    unsure = f"{records(compared.doubtful, 'result')} unlike the log" if compared.doubtful else ""
     return sentence((waiting, unsure, compared.unread))[:-1] if compared.unread else ""
 
 
