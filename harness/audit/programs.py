@@ -88,7 +88,9 @@ def _child(asked: str) -> subprocess.CompletedProcess[str]:
 def _trial(answer: Mapping[str, object]) -> Trial:
     runs = answer["runs"]
     assert isinstance(runs, list)
-    return Trial(_refusal(answer["refusal"]), tuple(Ran(run["event"], _refusal(run["refusal"])) for run in runs))
+    return Trial(
+        _refusal(answer["refusal"]), tuple(Ran(run["event"], _refusal(run["refusal"])) for run in runs)
+    )
 
 
 def _refusal(told: object) -> Refusal | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.audit.nodes import Node
 from harness.audit.programs import Ran, Refusal, Trial, try_program
-from harness.audit.samples import METRIC_PATHS, SAMPLES, Sample, as_log
+from harness.audit.samples import METRIC_PATHS, SAMPLES, Sample, as_log, tagged
 
 Group = Literal["sources", "transforms", "sinks"]
 _PASSING = {"filter", "route", "exclusive_route", "throttle", "dedupe", "sample", "tag_cardinality_limit"}
@@ -120,7 +120,8 @@ class Topology:
 
     def _emitted(self, component: Component, name: str) -> tuple[Sample, ...] | None:
         if component.group == "sources":
-            return SAMPLES.get(component.type)
+            samples = SAMPLES.get(component.type)
+            return None if samples is None else tuple(tagged(one, component.node) for one in samples)
         if component.group == "sinks":
             return None
         arriving = self.arriving(component)
