@@ -17,7 +17,7 @@ START = "<!-- rules -->\n"
 
 def generated() -> str:
     """One table for each subject, in the order of the rules."""
-    groups = groupby(sorted(RULES, key=lambda rule: _subject(rule)), key=_subject)
+    groups = groupby(sorted(RULES, key=_subject), key=_subject)
     return START + "\n".join(_table(subject, list(rules)) for subject, rules in groups)
 
 

@@ -217,6 +217,7 @@ VECTOR = [
     _removed("VECTOR-VRL-BRITTLE", _V, "      drop_on_error = true\n      reroute_dropped = true\n",
              "parse_json"),
     Planted("VECTOR-VRL-ON-LOGS", _V, 'inputs = ["edge_events"]', 'inputs = ["edge_metrics"]', "parse_json"),
+    Planted("VECTOR-VRL-UNTRIED", _V, "parse_json!(.message)", "parse_json!(get_secret(\"x\"))", "origin ="),
     Planted("VECTOR-METRIC-ROOT", _V, 'inputs = ["edge_events"]', 'inputs = ["edge_metrics"]', ". = object!"),
     Planted("VECTOR-DROP-ON-ERROR", _V, "drop_on_error = true", "drop_on_error = false", "drop_on_error"),
     Planted("VECTOR-DROPPED-UNREAD", _V, '"edge_processing.dropped"', '"edge_metrics_as_logs"',

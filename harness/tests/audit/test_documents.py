@@ -8,14 +8,16 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.audit.documents import LARGEST, Kind, read
 from harness.audit.examine import audit
 from harness.audit.languages import read_toml
 from harness.audit.nodes import Node
+from harness.audit.topology import MOST_PROGRAMS
 from harness.errors import BadInput
+from harness.tests.audit.planted import base_text
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 HOSTILE = {
@@ -200,3 +202,58 @@ def test_merged_keys_count_as_written(tmp_path: Path) -> None:
         "console",
         "2",
     )
+
+
+def _vector(transforms: str) -> str:
+    return f'[sources.k]\ntype = "kafka"\n{transforms}'
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        "".join(
+            f'[transforms.t{n}]\ntype = "filter"\ninputs = ["{"k" if n == 0 else f"t{n - 1}"}"]\n'
+            for n in range(2_000)
+        ),
+        '[transforms.a]\ntype = "filter"\ninputs = ["b"]\n[transforms.b]\ntype = "filter"\ninputs = ["a"]\n'
+        '[transforms.c]\ntype = "remap"\ninputs = ["a"]\nsource = ".x = 1"\n',
+    ],
+    ids=["a long chain", "a circle"],
+)
+def test_a_graph_without_end_is_followed_to_one(transforms: str, tmp_path: Path) -> None:
+    """A chain of thousands and a circle end in a result."""
+    path = tmp_path / "vector.toml"
+    path.write_text(_vector(transforms))
+
+    assert audit([path]).findings
+
+
+def test_hundreds_of_programs_are_not_all_tried(tmp_path: Path) -> None:
+    """Each costs a process, so the rest is reported as untried rather than waited for."""
+    path = tmp_path / "vector.toml"
+    remaps = range(MOST_PROGRAMS + 2)
+    path.write_text(
+        _vector("".join(f'[transforms.t{n}]\ntype = "remap"\ninputs = ["k"]\nsource = ".x = 1"\n' for n in remaps))
+    )
+
+    assert len([one for one in audit([path]).findings if one.rule == "VECTOR-VRL-UNTRIED"]) == 2
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_changed_in_a_file_there_is_an_answer(tmp_path: Path, data: st.DataObject) -> None:
+    """Lines that go, values that become something else: findings or one error, nothing else."""
+    name = data.draw(st.sampled_from(["kafka.yaml", "flink.yaml", "server.properties"]))
+    lines = base_text(name).splitlines()
+    for _ in range(3):
+        place = data.draw(st.integers(0, len(lines) - 1))
+        key, sign, _ = lines[place].partition(": " if name.endswith("yaml") else "=")
+        junk = data.draw(st.sampled_from(["", "[]", "{}", "null", "--5", "1e400", '"x', "9" * 30, "*a", ".inf", "|"]))
+        lines[place] = data.draw(st.sampled_from(["", key + sign + junk]))
+    path = tmp_path / name
+    path.write_text("\n".join(lines))
+
+    try:
+        assert audit([path]).files == (str(path),)
+    except BadInput as error:
+        assert error.what
