@@ -15,6 +15,8 @@ from typing import Literal
 from harness.clock import MONOTONIC, seconds_between, wall_label
 from harness.errors import StackError
 from harness.ledger import archive, metrics, pipeline_reader
+from harness.ledger.fence import Topic, end_offsets
+from harness.ledger.pipeline_reader import TopicRead
 from harness.model import CaughtUp, Fence, HopRead, JobStarted, NotExecuted, PipelinePlanned
 from harness.rundir import EventLog, RunDirectory
 from harness.s3 import S3Client, check_access
@@ -25,7 +27,6 @@ from harness.stack.objects import ObjectStore
 from harness.stack.parts import Parts
 from harness.stack.pipeline import Pipeline, Settled, Start
 from harness.stack.vector import VectorAgent
-from harness.stack.vector_says import Said
 
 HopName = Literal["source", "results", "dead-letters", "late", "archive", "metrics"]
 
@@ -126,15 +127,42 @@ class Hops:
         if self._site.stack.agent is not None:
             self._read_metrics(self._site.stack.agent)
 
+    def _read_topics(self, settled: Settled) -> None:
+        topics, directory = self._topics, self._directory
+        results, dead, late = (
+            Topic(self._site.stack.bootstrap, name, topics.partitions)
+            for name in (topics.results, topics.dead_letters, topics.late)
+        )
+        read, placed = pipeline_reader.read_results, pipeline_reader.read_placed
+        self._topic("results", settled, lambda: read(results, directory=directory, seconds=_READ_S))
+        self._topic(
+            "dead-letters", settled, lambda: placed(dead, "dead", directory=directory, seconds=_READ_S)
+        )
+        self._topic("late", settled, lambda: placed(late, "late", directory=directory, seconds=_READ_S))
+
+    def _topic(self, hop: HopName, settled: Settled, read: Callable[[], TopicRead]) -> None:
+        """Read one topic through its fence; what cannot be read is told, and makes the hop incomplete."""
+        try:
+            found = read()
+        except StackError as error:
+            return self._tell(hop, complete=False, detail=error.sentence())
+        through = all(fence.complete for fence in found.fences)
+        return self._tell(
+            hop,
+            complete=settled.complete and through,
+            detail=settled.detail if through else "the topic was not read through",
+            counts=found.counts,
+            fences=found.fences,
+        )
+
     def _wait_out(self) -> Settled:
         closing = self.closing_ms - self._job.out_of_order_ms - 1
         return self.job.settle(closing, self._ends, _SETTLE_S)
 
     def _ends(self) -> tuple[int, ...]:
-        topics = self._topics
-        return pipeline_reader.end_offsets(
-            self._site.stack.bootstrap, (topics.results, topics.dead_letters, topics.late), topics.partitions
-        )
+        topics, bootstrap = self._topics, self._site.stack.bootstrap
+        names = (topics.results, topics.dead_letters, topics.late)
+        return tuple(end for name in names for end in end_offsets(Topic(bootstrap, name, topics.partitions)))
 
     def _read_archive(self) -> dict[str, int]:
         bucket, _, prefix = self._job.archive.removeprefix("s3://").partition("/")
@@ -142,25 +170,16 @@ class Hops:
 
     def _read_metrics(self, agent: VectorAgent) -> None:
         """Let the agent send what it holds, then read its bucket."""
-        said, whole = _last_said(agent), False
+        account, whole = _last_account(agent), False
         with contextlib.suppress(StackError):
             whole = agent.stop(_AGENT_S)
         settled = Settled(whole, "the agent sent all it held" if whole else "the agent still holds events")
-        self._reading("metrics", settled, lambda: self._metrics_counts(agent, said))
+        self._reading("metrics", settled, lambda: self._metrics_counts(account))
 
-    def _metrics_counts(self, agent: VectorAgent, said: Said) -> dict[str, int]:
+    def _metrics_counts(self, account: dict[str, int]) -> dict[str, int]:
         store, bucket = self._store(), self._vector.bucket
         found = ((each.name, store.get(bucket, each.name)) for each in store.objects(bucket))
-        read = metrics.read_metrics(found, self._directory.ledger, bucket)
-        scrapers = agent.config.scrapers()
-        return read.counts | {
-            "started_ms": agent.started_ms,
-            "scraped": said.scraped,
-            "discarded": said.discarded,
-            "interval_ms": round(max((one.scrape_interval_secs for one in scrapers), default=0) * 1000),
-            "pages": sum(len(one.endpoints) for one in scrapers),
-            "read_ms": self._now_ms(),
-        }
+        return metrics.read_metrics(found, self._directory.ledger, bucket).counts | account
 
     def _reading(self, hop: HopName, settled: Settled, read: Callable[[], dict[str, int]]) -> None:
         """Read one hop; what cannot be read is told, and makes the hop incomplete."""
@@ -257,9 +276,9 @@ class Hops:
         return self._site.definition.vector
 
 
-def _last_said(agent: VectorAgent) -> Said:
-    """What the agent said last, if it still says anything."""
+def _last_account(agent: VectorAgent) -> dict[str, int]:
+    """The agent's own account while it still runs; of one that says nothing any more, only what was asked."""
     try:
-        return agent.said()
+        return agent.account()
     except StackError:
-        return Said()
+        return agent.asked() | {"started_ms": agent.started_ms, "read_ms": time.time_ns() // 1_000_000}

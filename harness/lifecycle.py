@@ -160,4 +160,15 @@ def _seal(directory: RunDirectory) -> None:
         ("reads", schema.READS),
     ):
         tables.seal(directory.ledger, name, columns)
+    # What only a pipeline has; whoever reads a bucket seals it by himself.
+    for name, columns in (
+        ("inputs", schema.INPUTS),
+        ("results", schema.RESULTS),
+        ("placed", schema.PLACED),
+    ):
+        if any(directory.ledger.glob(f"{name}-*.arrow")):
+            tables.seal(directory.ledger, name, columns)
+    for name, columns in schema.BEHIND.items():
+        if any(directory.ledger.glob(f"{name}-*.arrow")):
+            tables.seal(directory.ledger, name, columns)
     tables.seal(directory.samples, "samples", schema.SAMPLES)

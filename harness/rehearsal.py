@@ -19,6 +19,7 @@ from harness.faults.prepare import prepare
 from harness.faults.spec import FaultSpec
 from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
 from harness.stack.definition import StackDefinition
+from harness.stack.disks import disk_place
 from harness.stack.netns import NamespaceNode, Observer
 from harness.stack.seams import Node
 
@@ -72,9 +73,13 @@ class _FutureProcess:
 
 
 class _FutureService:
-    """A broker that a run would start."""
+    """What a run would start on a node, with everything a fault could ask for."""
 
     process = _FutureProcess()
+
+    def __init__(self, node: str) -> None:
+        self.disk = disk_place(node)
+        self.control = self.stats = self.disk / "(told at run time)"
 
     def start(self) -> None:
         raise AssertionError("a rehearsal starts nothing")
@@ -201,4 +206,5 @@ def _future(definition: StackDefinition) -> _FutureStack:
     }
     nodes["observer"] = Observer(definition.network.observer)
     brokers = tuple(sorted(n.name for n in definition.nodes if n.role == "broker"))
-    return _FutureStack(nodes, {name: _FutureService() for name in brokers}, _FreshRoles(brokers))
+    running = [n.name for n in definition.nodes if n.role != "load"]
+    return _FutureStack(nodes, {name: _FutureService(name) for name in running}, _FreshRoles(brokers))

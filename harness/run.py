@@ -18,7 +18,7 @@ import psutil
 import harness
 from harness.clock import MONOTONIC, NANOS_PER_SECOND, seconds_between, wall_label
 from harness.display import Display
-from harness.errors import BadInput, HarnessError, StackError
+from harness.errors import BadInput, HarnessError, NotExpressible, StackError
 from harness.faults.injection import Injection, Injector
 from harness.faults.spec import FaultSpec
 from harness.hops import Hops, Site
@@ -34,6 +34,7 @@ from harness.model import (
     LoadEnded,
     LoadPlanned,
     Noted,
+    NotExecuted,
     Phase,
     PhaseEntered,
     RecoveryExpected,
@@ -136,7 +137,7 @@ class LiveRun:
         """Hold a fault while the block runs and *seconds* last, then heal it."""
         self._enter(Phase.DISTURB)
         self._display.say(f"inject  {fault.name} for {seconds:g} s")
-        with self._interrupts.shielding_exit_of(self._injector.inject(fault)) as injection:
+        with self._expressed(fault) as injection:
             self._display.say(f"        {injection.resolution.why}")
             self._display.say(
                 f"        {'proven' if injection.observed else 'NOT PROVEN'}: {injection.proof}"
@@ -148,6 +149,19 @@ class LiveRun:
         if self._hops is not None:
             self._hops.keep(injection.nodes)
         self._enter(Phase.RECOVER)
+
+    @contextlib.contextmanager
+    def _expressed(self, fault: FaultSpec) -> Iterator[Injection]:
+        """The injection; a fault that cannot be made here is put on record as not executed."""
+        with contextlib.ExitStack() as held:
+            try:
+                guard = self._interrupts.shielding_exit_of(self._injector.inject(fault))
+                injection = held.enter_context(guard)
+            except NotExpressible as error:
+                part = f"fault: {fault.name}"
+                self._record(NotExecuted(t=MONOTONIC.now(), wall=wall_label(), part=part, reason=str(error)))
+                raise
+            yield injection
 
     def require(self, holds: bool, why: str = "the effect was not observed") -> None:  # noqa: FBT001 - reads as prose
         """End the run as UNKNOWN unless *holds*."""
@@ -198,7 +212,7 @@ class LiveRun:
             codec=plan.frames,
             directory=directory,
             seconds=_FENCE_S,
-            **closing,
+            closing_ms=self._hops.closing() if self._hops is not None else None,
         )
         self._record(FencePassed(t=MONOTONIC.now(), wall=wall_label(), fences=fences))
         self._fenced = True

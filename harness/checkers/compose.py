@@ -19,6 +19,8 @@ from typing import TypeVar
 
 from harness.checkers import (
     availability,
+    behind,
+    caught_up,
     disturbances,
     duplicates,
     integrity,
@@ -124,6 +126,10 @@ def _judge_records(judgement: Judgement, evidence: Evidence) -> None:
         return
     for name, check in _GUARANTEES.items():
         judgement.add(name, Kind.GUARANTEE, partial(check, evidence, sets))
+    hops: list[tuple[str, Callable[[], Finding | None]]] = []
+    hops = judgement.attempt("hops", Kind.SOUNDNESS, lambda: [*behind.guarantees(evidence)], hops)
+    for name, judge_hop in hops:
+        judgement.add(name, Kind.GUARANTEE, judge_hop)
 
 
 def _judge_times(judgement: Judgement, evidence: Evidence) -> Measured:
@@ -146,6 +152,7 @@ def _judge_times(judgement: Judgement, evidence: Evidence) -> Measured:
     for name in monitoring.CONCERNS:
         concern = partial(monitoring.check, name, evidence, time, starved=starved)
         judgement.add(name, Kind.BUDGET, concern)
+    judgement.add("caught_up", Kind.BUDGET, lambda: caught_up.check(evidence, starved=starved))
     rows: dict[str, LatencyRow] = {}
     rows = judgement.attempt("latency", Kind.BUDGET, lambda: latency.rows(evidence, time), rows)
     return Measured(outages, returned, rows, reached)

@@ -17,6 +17,11 @@ it comes from, by kind:
 * A broker cut off from its followers or from its clients alone keeps its
   session, so nothing fails over: its partitions wait for the healing.
 * When fewer replicas are left than ``min.insync.replicas``, writes wait for the healing.
+* A broker that is hindered (lossy or slow cable, starved) may lose its session like a silent
+  one, or keep it and serve too slowly until the healing. A delay alone costs no session.
+* A broker whose disk takes no more halts, and is fenced like a dead one; one that lives on
+  refuses until the healing. So the later of both is expected.
+* A fault that touches neither a broker nor the way of producers to one costs them nothing.
 
 After a healing the broker's next heartbeat and the client's back-off pass
 before the first acknowledgement. Defaults are those of Kafka 3.5 and librdkafka 2,
@@ -50,10 +55,18 @@ _RESUME = ("broker.heartbeat.interval.ms", "client.retry.backoff.max.ms")
 _REJOIN = (*_RESUME, "client.reconnect.backoff.max.ms")
 
 
+_PRESENT = frozenset({"loss", "bandwidth", "starve", "latency"})
+"""Kinds that hinder a broker and leave it there."""
+
+_HINDERING = frozenset({"loss", "bandwidth", "starve", "disk_full", "disk_read_only"})
+_KNOWN = frozenset({"kill", "terminate", "pause", "partition"}) | _PRESENT | _HINDERING
+
+
 @dataclass(frozen=True, slots=True)
 class Impact:
     """What an expectation depends on, of one fault or of several in force together.
 
+    ``touches`` is "brokers" when the target is a broker or the way to one, else "others";
     ``leads`` is whether the target led partitions of the load's topic, ``held_s`` how long the
     fault was in force, ``down`` how many brokers were away at once.
     """
@@ -65,6 +78,7 @@ class Impact:
     held_s: float
     down: int
     replication: int
+    touches: str = "brokers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +94,27 @@ class Expected:
 
 def expected(impact: Impact, effective: Mapping[str, str]) -> Expected | None:
     """The expectation for *impact* under the *effective* settings; None for a kind it does not know."""
-    if impact.kind not in {"kill", "terminate", "pause", "partition"}:
+    if impact.touches == "others":
+        return Expected(0.0, "the fault touches no broker and no producer's way to one")
+    if impact.kind not in _KNOWN:
         return None
     election = _sum(effective, *_ELECTION) if impact.controls else _NOTHING
     if _starves_writes(impact, effective):
         return _held(impact) + _sum(effective, *_RESUME) + election
-    if impact.kind == "terminate":
-        return _sum(effective, *_RESUME) + election
-    if impact.kind == "kill":
-        return election + _sum(effective, *_SESSION)
+    if impact.kind in _HINDERING:
+        return _hindered(impact, effective, election)
+    return _of_one_broker(impact, effective, election)
+
+
+def _of_one_broker(impact: Impact, effective: Mapping[str, str], election: Expected) -> Expected:
+    """The expectation while enough brokers are left to write to."""
+    match impact.kind:
+        case "latency":
+            return _held(impact) + _sum(effective, *_RESUME)
+        case "terminate":
+            return _sum(effective, *_RESUME) + election
+        case "kill":
+            return election + _sum(effective, *_SESSION)
     return _silenced(impact, effective, election)
 
 
@@ -100,6 +126,13 @@ def _silenced(impact: Impact, effective: Mapping[str, str], election: Expected) 
     if impact.scope == "followers":
         return _held(impact) + _sum(effective, *_RESUME) + election
     return _unheard(impact, effective, election)
+
+
+def _hindered(impact: Impact, effective: Mapping[str, str], election: Expected) -> Expected:
+    """A broker that serves badly or not at all, with or without its session."""
+    fenced = election + _sum(effective, *_SESSION)
+    waited = max(_held(impact), _freed(impact, effective), key=lambda each: each.seconds)
+    return max(fenced, waited + _sum(effective, *_REJOIN), key=lambda each: each.seconds)
 
 
 def _unheard(impact: Impact, effective: Mapping[str, str], election: Expected) -> Expected:
@@ -120,7 +153,7 @@ def _freed(impact: Impact, effective: Mapping[str, str]) -> Expected:
 
 
 def _starves_writes(impact: Impact, effective: Mapping[str, str]) -> bool:
-    if impact.kind == "partition" and impact.scope in {"clients", "followers"}:
+    if impact.kind in _PRESENT or (impact.kind == "partition" and impact.scope in {"clients", "followers"}):
         return False
     least = int(effective.get("topic.min.insync.replicas") or effective.get("min.insync.replicas") or 1)
     return impact.replication - impact.down < min(least, impact.replication)

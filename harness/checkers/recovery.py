@@ -35,7 +35,8 @@ from harness.ledger.evidence import Evidence, Ints
 from harness.model import EnvironmentSeen, LoadPlanned, RecoveryExpected
 from harness.verdict import Kind, Verdict, worst
 
-_FAILOVERS = frozenset({"kill", "terminate"})
+_ENDING = frozenset({"kill", "terminate", "disk_full", "disk_read_only"})
+_HINDERING = frozenset({"loss", "bandwidth", "latency", "starve"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,16 +217,25 @@ def _impacts(evidence: Evidence, time: Timeline, scene: Scene) -> Iterator[Impac
             held_s=max(0.0, seconds_between(scene.injected, over)),
             down=len(down),
             replication=planned.replication if planned else 1,
+            touches=_touches(each),
         )
 
 
 def _takes_away(fault: Disturbance) -> bool:
+    """Whether its nodes are brokers that are away, not only hindered, while it is in force."""
+    if _touches(fault) == "others" or fault.plan.kind in _HINDERING:
+        return False
     return fault.plan.kind != "partition" or fault.plan.traits.get("scope") in {"everyone", "brokers"}
 
 
+def _touches(fault: Disturbance) -> str:
+    """What the fault noted at injection; a journal that does not say so is of a time with brokers only."""
+    return fault.plan.traits.get("touches", "brokers")
+
+
 def _over_t(fault: Disturbance, end: int) -> int:
-    """When the target can serve again: a killed one when it was proven ready, any other when healed."""
-    if fault.plan.kind in _FAILOVERS and fault.healing is not None:
+    """When the target can serve again: one that ended when it was proven ready, any other when healed."""
+    if fault.plan.kind in _ENDING and fault.healing is not None:
         return fault.healing.t
     return end if fault.healed_t is None else fault.healed_t
 

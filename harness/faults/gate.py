@@ -10,9 +10,10 @@ from __future__ import annotations
 import http.client
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from harness.clock import MONOTONIC, NANOS_PER_SECOND, Clock, seconds_between
 from harness.errors import FaultError, NotExpressible, StackError
@@ -21,23 +22,19 @@ from harness.faults.nft import LEASE_SECONDS, RENEW_SECONDS
 from harness.faults.reach import Pair
 from harness.faults.spec import FaultSpec
 from harness.faults.traffic import binomial_bounds
-from harness.stack.gate import GateState, GateStats, clear_state, read_stats, write_state
+from harness.stack.gate import GateState, clear_state, read_stats, write_state
 from harness.stack.seams import HasGate, Node, Service
 from harness.waiting import NotYet, wait_for
 
 _PROBES_OF_A_SHARE = 40
 _PROBES_OF_ALL = 3
 _SILENT_SECONDS = 1.0
+_TOLD_SECONDS = 2.0
+"""The gate tells what it counted a little later."""
+
 _ANSWER_SECONDS = 5.0
 _SLOW_FACTOR, _SLOW_SLACK_SECONDS = 1.5, 1.0
 _PROMPT_SECONDS, _BACK_SECONDS = 2.0, 10.0
-
-_COUNTED: dict[str, Callable[[GateStats], int]] = {
-    "refuse": lambda stats: stats.refused,
-    "slow": lambda stats: stats.slowed,
-    "truncate": lambda stats: stats.truncated,
-    "hang": lambda stats: stats.hung,
-}
 
 _log = logging.getLogger(__name__)
 
@@ -122,9 +119,14 @@ class Gated:
 
     def traces(self) -> Seen:
         """What the gates counted themselves."""
-        counted = {name: self._count(one) - self._counted[name] for name, one in self.services.items()}
-        words = ", ".join(f"the gate of {name} counted {count}" for name, count in counted.items())
-        return Seen(ok=all(counted.values()), words=words)
+        try:
+            words = [
+                wait_for(partial(self._has_counted, name), what=name, seconds=_TOLD_SECONDS)
+                for name in self.services
+            ]
+        except StackError as error:
+            return Seen(ok=False, words=error.why)
+        return Seen(ok=True, words=", ".join(words))
 
     def still(self) -> Seen:
         """Whether the lease was renewed in time until now."""
@@ -144,7 +146,7 @@ class Gated:
         words = []
         for name, node in self.nodes.items():
             try:
-                words.append(wait_for(lambda node=node: self._well(node), what=name, seconds=_BACK_SECONDS))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+                words.append(wait_for(partial(self._well, node), what=name, seconds=_BACK_SECONDS))
             except StackError as error:
                 return Seen(ok=False, words=f"{name} still misbehaves: {error.why}")
         return Seen(ok=True, words="; ".join(words))
@@ -180,8 +182,14 @@ class Gated:
             raise NotYet(str(answer))
         return f"{node.name} answers {answer.status} in {answer.seconds * 1e3:.0f} ms"
 
+    def _has_counted(self, name: str) -> str:
+        counted = self._count(self.services[name]) - self._counted[name]
+        if counted <= 0:
+            raise NotYet(f"the gate of {name} counted none")
+        return f"the gate of {name} counted {counted}"
+
     def _count(self, service: HasGate) -> int:
-        return _COUNTED[self.asked.kind](read_stats(service.stats))
+        return read_stats(service.stats).hit_by(self.asked.kind)
 
     def _tell(self) -> None:
         self._renewed_t = self.clock.now()

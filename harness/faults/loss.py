@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from harness.errors import NotExpressible, StackError
 from harness.faults.cut import Cut
@@ -89,7 +90,7 @@ class Loss:
             return own
         try:
             for way in self.ways:
-                wait_for(lambda way=way: _all_arrive(way), what=str(way), seconds=_WHOLE_SECONDS)  # type: ignore[misc] # mypy cannot infer a lambda with a default
+                wait_for(partial(_all_arrive, way), what=str(way), seconds=_WHOLE_SECONDS)
         except StackError as error:
             return Seen(ok=False, words=f"still lossy: {error.why}")
         ways = ", ".join(str(way) for way in self.ways)

@@ -150,6 +150,20 @@ class _Reading:
         return ""
 
 
+def end_offsets(topic: Topic) -> list[int]:
+    """The end offset of every partition at this moment.
+
+    Raises:
+        StackError: a partition did not name it.
+    """
+
+    def observe() -> list[int]:
+        with _consumer(topic.bootstrap, "read_uncommitted") as consumer:
+            return [_watermarks(consumer, topic.name, n, _CALL_SECONDS)[1] for n in range(topic.partitions)]
+
+    return _patient(observe, f"the end offsets of {topic.name}", _CALL_SECONDS)
+
+
 def _settled_ends(topic: Topic, seconds: float) -> list[tuple[int, int]]:
     """First and end offset of every partition, once no transaction is open."""
     patience = min(_CALL_SECONDS, seconds)

@@ -1,6 +1,6 @@
 """A gzip body as pieces of text, with what is wrong with it told at the end instead of raised.
 
-What comes before a damage is given whole: an archive cut short still proves the records that it holds.
+What comes before a cut is given whole: an archive cut short still proves the records that it holds.
 ``isal`` is three times as fast as the standard library, which serves where it is missing.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 _GZIP = 31
 _PIECE = 1 << 20
@@ -25,7 +25,7 @@ class _Decoder(Protocol):
 
 
 class Gunzip:
-    """The text of *body*, piece by piece; ``flaw`` is what was found wrong once all was taken, "" if nothing."""
+    """The text of *body*, piece by piece; once all was taken, ``flaw`` is what was found wrong, or ""."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -71,5 +71,4 @@ def _isal_error() -> type[Exception]:
         from isal import isal_zlib  # noqa: PLC0415 - as above
     except ImportError:
         return zlib.error
-    found: type[Exception] = isal_zlib.error
-    return found
+    return cast(type[Exception], isal_zlib.error)

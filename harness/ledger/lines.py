@@ -1,4 +1,4 @@
-"""Archive lines as bytes to columns: fast where they have exactly the job's shape, by a JSON parser where not.
+"""Archive lines as bytes to columns: fast where they have the job's exact shape, else by a JSON parser.
 
 The job writes ``{"p":P,"o":O,"id":"A/B/C","k":K,"t":T,"v":V}`` and a newline, without spaces. In such lines
 everything but the digits is the same, so one comparison proves the shape of a whole block of lines, and the
@@ -31,7 +31,7 @@ _ZERO = ord("0")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lines:
-    """The good lines of a block: their numbers (from 1), partitions and offsets, and what is wrong with others."""
+    """The good lines of a block: number (from 1), partition and offset; and what is wrong with the others."""
 
     number: Ints
     partition: Ints

@@ -11,7 +11,6 @@ from contextlib import ExitStack, closing
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
 from confluent_kafka import KafkaError, Message
 
 from harness.ledger import schema
@@ -108,10 +107,10 @@ class _Source:
         )
 
 
-def _inputs(partition: int, offsets: Ints, readings: Readings) -> list[Ints | pa.Array]:
+def _inputs(partition: int, offsets: Ints, readings: Readings) -> list[Ints | list[str]]:
     """The columns of ``inputs``; sentinels are left out."""
     kept = np.flatnonzero(~readings.control)
-    words = pa.DictionaryArray.from_arrays(pa.array(readings.flaw[kept], pa.int32()), pa.array(FLAWS))
     numbers = (readings.producer, readings.sequence, readings.key, readings.event_ms, readings.value)
     where = [np.full(len(kept), partition, np.int64), offsets[kept]]
-    return [*where, *(column[kept] for column in numbers), words.cast(pa.string())]
+    flaws = [FLAWS[code] for code in readings.flaw[kept].tolist()]
+    return [*where, *(column[kept] for column in numbers), flaws]

@@ -15,9 +15,9 @@ Three tables, each an Arrow IPC stream per writer while the run goes on
 
 A stack with a pipeline behind the topic has six more, of what each hop held in the end:
 
-``inputs``    one row per record of the source log that is one of the load's, in log order: its id, the
-              key, event time and value it carries, and whether the job may take it (``flaw`` is empty)
-              or has to refuse it (what is wrong with it).
+``inputs``    one row per record of the source log, sentinels left out, by partition in log order: the id,
+              key, event time and value it carries (-1 where it carries none), and whether the job may
+              take it (``flaw`` is empty) or has to refuse it (what is wrong with it).
 ``results``   one row per window result, as read from the results topic.
 ``placed``    one row per record that the job put elsewhere than into a window: ``place`` is "late" or
               "dead", ``reason`` the job's own word.
@@ -141,3 +141,13 @@ SAMPLES = pa.schema(
     [("t", pa.int64()), ("source", pa.string()), ("name", pa.string()), ("value", pa.float64())]
 )
 """Probe samples in long form: ``source`` is a node or "harness", ``value`` in the unit the name ends in."""
+
+BEHIND = {
+    "inputs": INPUTS,
+    "results": RESULTS,
+    "placed": PLACED,
+    "archive": ARCHIVE,
+    "objects": OBJECTS,
+    "scrapes": SCRAPES,
+}
+"""The tables of the hops behind the source topic, by name; a run without a pipeline has none of them."""

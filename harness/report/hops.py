@@ -85,12 +85,18 @@ def _read(hop: HopRead, findings: Mapping[str, Finding]) -> HopRow:
         name=_TITLES[hop.hop],
         state="read to the end" if hop.complete else "not to the end",
         tone=verdict.lower(),
-        counted=counts(hop.counts) if hop.counts else NONE,
+        counted=_counted(hop.counts),
         missing=_violations(lost),
         repeated=_violations(repeated),
         damaged=_violations(damaged),
         why=said,
     )
+
+
+def _counted(amounts: Mapping[str, int]) -> str:
+    """What was counted; instants and intervals, which are there for the checkers, are no counts."""
+    shown = {name: amount for name, amount in amounts.items() if not name.endswith("_ms")}
+    return counts(shown) if shown else NONE
 
 
 def _skipped(event: NotExecuted) -> HopRow:

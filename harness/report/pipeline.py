@@ -99,7 +99,7 @@ def _rates(gauges: Gauges, planned: PipelinePlanned | None) -> tuple[Trace, ...]
     results = [each for each in gauges.sources("appended_per_s") if each != source]
     return (
         Trace("source log", "line-ack", gauges.line("appended_per_s", source), filled=True),
-        Trace("read by the job", "line-own", gauges.line("records_out_per_s", job)),
+        Trace("taken by the job", "line-own", gauges.line("records_out_per_s", job)),
         Trace("results", "line-p99", gauges.line("appended_per_s", lambda topic: topic in results)),
     )
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import MissingAbility
-from harness.stack import syscalls
 from harness.stack.definition import NodeDefinition, StackDefinition
+from harness.stack.disks import make_disk
 from harness.stack.flink import FlinkParts, ports_of
 from harness.stack.flink_rest import FlinkRest
 from harness.stack.kafka import Broker
@@ -20,8 +19,6 @@ from harness.stack.parts import Parts
 from harness.stack.service import NodeService
 from harness.stack.software import Software
 from harness.stack.vector import VectorAgent, environment_of
-
-_DISKS = Path("/run/edge")
 
 
 @dataclass(frozen=True)
@@ -148,18 +145,3 @@ class Assembly:
         if node.role == "vector" and vector is not None and self.parts.vector is not None:
             return (vector.api_port, vector.metrics_port)
         return ports_of(self.definition, node)
-
-
-def make_disk(node: str, megabytes: int) -> Path:
-    """A tmpfs of *megabytes* for one node: it goes with the enclosure and can be filled alone.
-
-    The source of the mount tells the size, so that whoever finds the disk full knows how to heal it.
-    """
-    disk = _DISKS / node
-    disk.mkdir(parents=True, exist_ok=True)
-    try:
-        source = f"{syscalls.DISK_SOURCE}{megabytes}m"
-        syscalls.mount(source, str(disk), "tmpfs", 0, f"size={megabytes}m,mode=0700")
-    except OSError as error:
-        raise MissingAbility(f"{node} could not get a disk", why=str(error), fix="harness doctor") from error
-    return disk

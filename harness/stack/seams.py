@@ -150,7 +150,7 @@ class HasDisk(Protocol):
 
 @runtime_checkable
 class HasGate(Protocol):
-    """A service behind an HTTP gate that can be told to misbehave; see ``harness.stack.s3_gate``."""
+    """A service behind an HTTP gate that can be told to misbehave; see ``harness.stack.gate``."""
 
     @property
     def control(self) -> Path:

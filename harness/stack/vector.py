@@ -7,6 +7,7 @@ stands; what a configuration lacks to be watched goes into a second file beside 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -33,6 +34,8 @@ T = TypeVar("T")
 _YIELDING = ("nice", "-n", "10")
 _CALL_S = 2.0
 _VALIDATE_S = 30
+_GRACE_S = 30
+"""A store that is gone must not hold the end of a run up for longer; what is left stays on the disk."""
 _NOISE = re.compile(r"√|^\s*$|^\d{4}-\d\d-\d\dT\S+ +[A-Z]+ ")
 """Lines of ``vector validate`` that are no complaint: what is fine, and its log."""
 
@@ -208,7 +211,8 @@ class VectorAgent:
             raise StackError(f"{self.node.name} still runs")
         self._graceful_from = self._log.stat().st_size if self._log.exists() else 0
         self.started_ms = time.time_ns() // 1_000_000
-        argv = [*_YIELDING, str(self._binary), *(f"--config={file}" for file in self._files)]
+        limit = f"--graceful-shutdown-limit-secs={_GRACE_S}"
+        argv = [*_YIELDING, str(self._binary), limit, *(f"--config={file}" for file in self._files)]
         self._process = NamespacedProcess.start(
             self.node.enter([]), argv, environment=self._environment, log=self._log
         )
@@ -252,7 +256,8 @@ class VectorAgent:
         Raises:
             StackError: it still runs after *seconds*.
         """
-        self.process.send(signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # one that is dead sent nothing more: its log tells
+            self.process.send(signal.SIGTERM)
         self.process.wait_gone(seconds)
         end = self._log.read_bytes()[self._graceful_from :].decode(errors="replace")
         return _STOPPED in end and _CUT_SHORT not in end

@@ -29,6 +29,7 @@ def test_an_error_is_one_line(why: str, fix: str, expected: str) -> None:
         ("MissingAbility", ExitCode.BAD_INPUT),
         ("StackError", ExitCode.UNKNOWN),
         ("FaultError", ExitCode.UNKNOWN),
+        ("NotExpressible", ExitCode.UNKNOWN),
         ("LoadError", ExitCode.UNKNOWN),
         ("EvidenceError", ExitCode.UNKNOWN),
         ("FaultLeftBehind", ExitCode.FAULT_LEFT_BEHIND),

@@ -81,3 +81,29 @@ def test_an_unknown_kind_has_no_expectation() -> None:
     impact = Impact("meteor", "", leads=True, controls=False, held_s=9.0, down=1, replication=3)
 
     assert expected(impact, SEED) is None
+
+
+@pytest.mark.parametrize("kind", ["kill", "pause", "partition", "disk_full", "starve", "s3_hang", "meteor"])
+def test_what_touches_no_broker_costs_producers_nothing(kind: str) -> None:
+    """A fault on Flink, the object store or Vector is expected to leave the load alone, whatever it is."""
+    assert 0.0 == seconds(kind, touches="others")
+
+
+@pytest.mark.parametrize("kind", ["loss", "bandwidth", "starve", "disk_full", "disk_read_only"])
+def test_a_hindered_broker_is_fenced_or_waited_for(kind: str) -> None:
+    """Held 1 s it may still lose its session; held 40 s, what waits is answered after the healing."""
+    assert 15.0 == seconds(kind, 1.0, scope="") == 1.0 * 2 + 13.0
+    slower = SEED | {"broker.session.timeout.ms": "11000"}
+    assert 17.0 == seconds(kind, 1.0, slower, scope="", controls=True)
+    assert 40.0 + 13.0 == seconds(kind, 40.0, scope="")
+
+
+def test_a_delay_costs_no_session() -> None:
+    """Half a second more a round trip may make every answer late, until it is healed."""
+    assert 23.0 == seconds("latency", 20.0, scope="")
+
+
+def test_two_full_disks_of_three_stop_writes_until_the_healing() -> None:
+    """Brokers that halt for want of room are away like killed ones; hindered ones are not."""
+    assert 43.0 == seconds("disk_full", 40.0, scope="", down=2)
+    assert 53.0 == seconds("loss", 40.0, scope="", down=2)

@@ -18,8 +18,8 @@ from harness import bundle
 from harness.clock import MONOTONIC
 from harness.errors import BadInput
 from harness.ledger.metrics import read_metrics
-from harness.stack.assembly import make_disk
 from harness.stack.components import VectorDefinition
+from harness.stack.disks import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.vector import VectorAgent, find_vector
 from harness.waiting import NotYet, wait_for

@@ -7,22 +7,38 @@ import json
 import os
 import subprocess
 import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clock import MONOTONIC
-from harness.errors import NotExpressible
-from harness.faults.degrade import bandwidth, disk_full, loss, starve
+from harness.errors import HarnessError, NotExpressible
+from harness.faults.degrade import (
+    bandwidth,
+    disk_full,
+    loss,
+    s3_cuts_bodies,
+    s3_hangs,
+    s3_refuses,
+    s3_slow,
+    starve,
+)
 from harness.faults.disks import disks
 from harness.faults.injection import Injector
-from harness.faults.journal import read_lines
+from harness.faults.journal import Journal, read_lines
+from harness.faults.places import object_store
 from harness.faults.reach import Pair
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec
 from harness.faults.storage import write_probe
 from harness.faults.traffic import Way, arrived, bytes_per_second
 from harness.faults.watchdog import Watch
-from harness.stack.seams import HasDisk
-from harness.tests.contract.arena import Arena
+from harness.stack.netns import Observer
+from harness.stack.objects import ObjectStore
+from harness.stack.seams import HasDisk, Node, Service
+from harness.tests.contract import object_stories
+from harness.tests.contract.arena import Arena, FixedRoles
 from harness.tests.contract.stories import (
     PointedJournal,
     Seen,
@@ -168,6 +184,62 @@ def all_degraded(folder: Path, stop_at: object) -> Seen:
     return {"points": journal._point}
 
 
+STORE_SPECS = {
+    "refuse": s3_refuses(),
+    "refuse half": s3_refuses(status=429, share=0.5),
+    "slow": s3_slow(delay_ms=400),
+    "truncate": s3_cuts_bodies(),
+    "hang": s3_hangs(),
+    "full": disk_full(object_store()),
+}
+
+
+@dataclass(frozen=True)
+class StoreStack:
+    """An object store and the observer; see ``harness.stack.seams.Stack``."""
+
+    store: ObjectStore
+    logs: Path
+    roles: FixedRoles = FixedRoles()
+    bootstrap: str = ""
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """Both."""
+        return {"s3-1": self.store.node, "observer": Observer("198.18.0.1")}
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """The store."""
+        return {"s3-1": self.store}
+
+
+def store_degraded(folder: Path, _: object) -> Seen:
+    """Every fault of the object store, one after the other, on the real one; used by a client meanwhile."""
+    seen: Seen = {}
+    with (
+        object_stories.running(folder) as store,
+        contextlib.closing(Journal(folder / "journal.jsonl")) as journal,
+    ):
+        with Injector(StoreStack(store, folder), journal, ready_seconds=20) as injector:
+            for name, spec in STORE_SPECS.items():
+                with injector.inject(spec) as fault:
+                    failed = _put_fails(store)
+                seen[name] = [fault.observed, fault.proof, failed, _put_fails(store)]
+    return seen
+
+
+def _put_fails(store: ObjectStore) -> str:
+    """Why a small object cannot be stored in half a second and read back; empty: it can."""
+    client, started = store.client(read_seconds=0.6, attempts=1), time.monotonic()
+    try:
+        client.put("edge-archive", "probe", b"x" * 100_000)
+        whole = client.get("edge-archive", "probe") == b"x" * 100_000
+    except HarnessError as error:
+        return error.sentence()
+    return "" if whole and time.monotonic() - started < 0.5 else "late or not whole"
+
+
 STORIES: dict[str, Story] = {
-    story.__name__: story for story in (one_degraded, died_of_it, not_here, all_degraded)
+    story.__name__: story for story in (one_degraded, died_of_it, not_here, all_degraded, store_degraded)
 }

@@ -15,9 +15,9 @@ from harness.bundle import fixtures
 from harness.errors import HarnessError
 from harness.s3 import Access, ObjectError, S3Client, check_access, connect
 from harness.stack.artifacts import ensure, read_lock
-from harness.stack.assembly import make_disk
 from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
+from harness.stack.disks import make_disk
 from harness.stack.gate import GateState, GateStats, Kind, clear_state, read_stats, write_state
 from harness.stack.java import find_java
 from harness.stack.netns import NamespaceNode, Observer, build_network
@@ -223,4 +223,4 @@ def _ending(call: Callable[[], object]) -> str:
         return error.code or "no answer"
 
 
-OBJECT_STORIES = {story.__name__: story for story in (serving, gate_faults)}
+OBJECT_STORIES = (serving, gate_faults)

@@ -346,11 +346,5 @@ def stopped_harness(folder: Path, lease_seconds: object) -> Seen:
     return {"observed": [cut.observed, paused.observed], "open": open_pairs(arena)}
 
 
-STORIES: dict[str, Story] = (
-    {
-        story.__name__: story
-        for story in (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness)
-    }
-    | OBJECT_STORIES
-    | agents.STORIES
-)
+OWN: tuple[Story, ...] = (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness)
+STORIES: dict[str, Story] = {story.__name__: story for story in (*OWN, *OBJECT_STORIES)} | agents.STORIES

@@ -99,6 +99,18 @@ def test_what_the_kernel_lacks_is_said(tmp_path: Path) -> None:
     assert ("healing-proven", 0) == (seen["last"], seen["disciplines"])
 
 
+def test_an_object_store_misbehaves_as_asked_and_serves_again(tmp_path: Path) -> None:
+    """Each fault of the real store is proven, spoils a client's work or half of it, and is gone after."""
+    seen = inside.tell("store_degraded", tmp_path)
+
+    told = cast("dict[str, list[object]]", seen)
+    assert {"refuse", "refuse half", "slow", "truncate", "hang", "full"} == set(told)
+    for name, (observed, proof, during, after) in told.items():
+        assert observed, (name, proof)
+        assert during or name == "refuse half", (name, proof)
+        assert "" == after, name
+
+
 POINTS = (4, 14, 25)
 """Of 25 until all are in force: the first injected, the third planned, all four in force."""
 

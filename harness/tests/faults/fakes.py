@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,12 @@ class FakeNode:
     role: str
     address: str
     ports: tuple[int, ...] = ()
+    interface: str = "eth0"
+    cable: str = "edge9"
+
+    def open_socket(self, kind: socket.SocketKind) -> socket.socket:
+        """In the test's own network."""
+        return socket.socket(socket.AF_INET, kind)
 
     def enter(self, argv: Sequence[str]) -> list[str]:
         """Behind a prefix that names the node."""
@@ -67,6 +74,9 @@ class FakeService:
 
     process: FakeProcess
     starts: int = 0
+    disk: Path = Path("/nonexistent")
+    control: Path = Path("/nonexistent/control")
+    stats: Path = Path("/nonexistent/stats")
 
     def start(self) -> None:
         """A new process."""
@@ -133,3 +143,19 @@ class FakeStack:
         self.nodes: Mapping[str, Node] = {node.name: node for node in [*brokers, *others]}
         self.fakes = {name: FakeService(FakeProcess(n)) for n, name in enumerate(BROKERS, 1)}
         self.services: Mapping[str, Service] = self.fakes
+
+
+class PipelineStack(FakeStack):
+    """The same with what lies behind Kafka."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        behind = [
+            FakeNode("jobmanager-1", "jobmanager", "198.18.0.31", (8081,)),
+            FakeNode("taskmanager-1", "taskmanager", "198.18.0.41", (9249,)),
+            FakeNode("taskmanager-2", "taskmanager", "198.18.0.42", (9249,)),
+            FakeNode("s3-1", "s3", "198.18.0.61", (9000,)),
+        ]
+        self.nodes = {**self.nodes, **{node.name: node for node in behind}}
+        self.fakes |= {node.name: FakeService(FakeProcess(10 + n)) for n, node in enumerate(behind)}
+        self.services = self.fakes

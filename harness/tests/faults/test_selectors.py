@@ -9,6 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
+from harness.faults.places import (
+    all_task_managers,
+    flink,
+    job_manager,
+    object_store,
+    task_manager,
+    vector_agent,
+    zookeeper,
+)
 from harness.faults.selector_json import selector_from_json, selector_to_json
 from harness.faults.selectors import (
     Resolution,
@@ -24,7 +33,7 @@ from harness.faults.selectors import (
     resolve,
     together,
 )
-from harness.tests.faults.fakes import FakeStack
+from harness.tests.faults.fakes import FakeStack, PipelineStack
 
 _NAMES = st.text(min_size=1, max_size=8)
 _LEAVES = st.one_of(
@@ -35,6 +44,10 @@ _LEAVES = st.one_of(
     st.builds(broker, st.integers(1, 9) | _NAMES),
     st.builds(all_brokers),
     st.builds(clients),
+    st.builds(task_manager, st.integers(1, 9)),
+    st.sampled_from(
+        [all_task_managers(), job_manager(), flink(), object_store(), vector_agent(), zookeeper()]
+    ),
 )
 SELECTORS: st.SearchStrategy[Selector] = st.recursive(
     _LEAVES,
@@ -104,6 +117,38 @@ def test_a_selector_chooses_by_role_and_says_why(
     stack = FakeStack()
 
     assert Resolution(nodes, why) == resolve(selector, stack.roles, stack)
+
+
+@pytest.mark.parametrize(
+    ("selector", "nodes", "why"),
+    [
+        (task_manager(2), ("taskmanager-2",), "task_manager 2 of 2"),
+        (all_task_managers(), ("taskmanager-1", "taskmanager-2"), "every node that is a taskmanager"),
+        (job_manager(), ("jobmanager-1",), "every node that is a jobmanager"),
+        (
+            flink(),
+            ("jobmanager-1", "taskmanager-1", "taskmanager-2"),
+            "every node that is a jobmanager or taskmanager",
+        ),
+        (object_store(), ("s3-1",), "every node that is a s3"),
+    ],
+)
+def test_a_place_of_the_pipeline_is_chosen_by_its_part(
+    selector: Selector, nodes: tuple[str, ...], why: str
+) -> None:
+    """What lies behind Kafka is found by the roles of the nodes, in the order of the stack."""
+    stack = PipelineStack()
+
+    assert Resolution(nodes, why) == resolve(selector, stack.roles, stack)
+
+
+def test_a_place_that_a_stack_lacks_is_bad_input() -> None:
+    """A task manager too many, and a part that no node plays, are refused with what there is."""
+    stack = PipelineStack()
+    with pytest.raises(BadInput, match=r"there is no task_manager\(3\). Fix: use 1 to 2"):
+        resolve(task_manager(3), stack.roles, stack)
+    with pytest.raises(BadInput, match="the stack has no vector_agent"):
+        resolve(vector_agent(), stack.roles, stack)
 
 
 def test_a_selector_is_resolved_anew_each_time() -> None:

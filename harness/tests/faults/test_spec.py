@@ -9,6 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
+from harness.faults.degrade import (
+    bandwidth,
+    disk_full,
+    disk_read_only,
+    latency,
+    loss,
+    s3_cuts_bodies,
+    s3_hangs,
+    s3_refuses,
+    s3_slow,
+    starve,
+)
+from harness.faults.places import flink, object_store, task_manager
 from harness.faults.selectors import (
     Selector,
     all_brokers,
@@ -40,6 +53,22 @@ SPECS = st.one_of(
     st.builds(pause, SELECTORS),
     st.builds(isolate, SELECTORS),
     st.builds(split, SELECTORS, SELECTORS),
+    st.builds(bandwidth, SELECTORS, to_mbit=st.floats(0.5, 200)),
+    st.builds(
+        loss,
+        SELECTORS,
+        st.sampled_from(["clients", "brokers", "everyone"]) | SELECTORS,
+        share=st.floats(0.01, 0.9),
+        direction=st.sampled_from(["both", "in", "out"]),
+    ),
+    st.builds(latency, SELECTORS, ms=st.floats(2, 500)),
+    st.builds(disk_full, SELECTORS),
+    st.builds(disk_read_only, SELECTORS),
+    st.builds(starve, SELECTORS, share=st.floats(0.05, 0.8)),
+    st.builds(s3_refuses, status=st.integers(400, 599), share=st.floats(0.05, 1)),
+    st.builds(s3_slow, delay_ms=st.floats(100, 5000), bytes_per_s=st.none() | st.integers(100, 10**6)),
+    st.builds(s3_cuts_bodies, share=st.floats(0.05, 1)),
+    st.builds(s3_hangs),
     st.builds(
         partition,
         SELECTORS,
@@ -72,6 +101,23 @@ def test_a_spec_survives_json(spec: FaultSpec) -> None:
             split(broker(1), together(broker(2), broker(3))),
             "partition broker(1) from together(broker(2), broker(3))",
         ),
+        (bandwidth(broker(1), to_mbit=5), "limit broker(1) to 5 Mbit/s"),
+        (loss(LEADER), "lose 10 % of the packets of leader_of(orders, 0)"),
+        (
+            loss(task_manager(1), "brokers", share=0.25, direction="in"),
+            "lose 25 % of the packets of task_manager(1) and brokers, inbound only",
+        ),
+        (latency(broker(1), ms=50), "delay broker(1) by 50 ms"),
+        (disk_full(object_store()), "fill the disk of object_store()"),
+        (disk_read_only(broker(1)), "make the disk of broker(1) read-only"),
+        (starve(flink(), share=0.1), "starve flink() to 10 % of its processor time"),
+        (s3_refuses(share=0.5), "object_store() refuses 50 % of requests with 503"),
+        (
+            s3_slow(delay_ms=800, bytes_per_s=1000),
+            "object_store() answers after 800 ms, 1000 bytes/s",
+        ),
+        (s3_cuts_bodies(), "object_store() cuts off 100 % of its answers"),
+        (s3_hangs(), "object_store() does not answer"),
     ],
 )
 def test_a_spec_reads_as_its_effect(spec: FaultSpec, name: str) -> None:
@@ -90,6 +136,8 @@ def test_a_spec_reads_as_its_effect(spec: FaultSpec, name: str) -> None:
             partition(LEADER, broker(2), direction="out"),
             {"scope": "nodes", "direction": "out", "how": "drop"},
         ),
+        (loss(LEADER, "clients", share=0.2), {"scope": "clients", "direction": "both", "share": "0.2"}),
+        (bandwidth(LEADER, to_mbit=5), {"to_mbit": "5"}),
     ],
 )
 def test_traits_say_what_recovery_depends_on(spec: FaultSpec, traits: dict[str, str]) -> None:
@@ -113,6 +161,28 @@ def test_traits_say_what_recovery_depends_on(spec: FaultSpec, traits: dict[str, 
         ({"kind": "pause", "target": {"select": "controller"}, "direction": "sideways"}, "'sideways'"),
         ({"kind": "pause", "target": {"select": "controller"}, "howl": "drop"}, "did you mean 'how'"),
         ("pause", "'pause'"),
+        ({"kind": "bandwidth", "target": {"select": "controller"}}, "needs to_mbit"),
+        (
+            {"kind": "bandwidth", "target": {"select": "controller"}, "to_mbit": 1000},
+            "to_mbit=1000. Fix: give a number from 0.5 to 200",
+        ),
+        ({"kind": "starve", "target": {"select": "controller"}, "share": "half"}, "share='half'"),
+        ({"kind": "starve", "target": {"select": "controller"}, "share": True}, "share=True"),
+        ({"kind": "kill", "target": {"select": "controller"}, "share": 0.5}, "parameter of a kill 'share'"),
+        ({"kind": "disk_full", "target": {"select": "controller"}, "sharre": 1}, "did you mean 'share'"),
+        ({"kind": "loss", "target": {"select": "controller"}, "share": 0.5}, "a loss needs peers"),
+        (
+            {
+                "kind": "loss",
+                "target": {"select": "controller"},
+                "share": 0.5,
+                "peers": "clients",
+                "how": "reset",
+            },
+            "a loss has no way to cut",
+        ),
+        ({"kind": "kill", "target": {"select": "place", "name": "jobmanager", "which": 0}}, "'job_manager'"),
+        ({"kind": "kill", "target": {"select": "place", "name": "task_manager", "which": 0}}, "from 1"),
     ],
 )
 def test_nonsense_is_refused_with_the_offending_value(value: object, shown: str) -> None:

@@ -36,14 +36,14 @@ def _by_key(samples: list[Sample]) -> dict[tuple[str, str], float]:
     return {(source, name): value for source, name, value in samples}
 
 
-def _flink(server: WebServer, *, watermark: float, completed: int = 7) -> FlinkProbe:
+def _flink(server: WebServer, *, watermark: float, completed: int = 7, out: float = 2000) -> FlinkProbe:
     """A job of two vertices, in the words of Flink 1.17's REST interface."""
     latest = {"end_to_end_duration": 412, "state_size": 2_500_000} if completed else None
     vertices = [{"id": "v1", "name": "Source: orders -> validate"}, {"id": "v2", "name": "window"}]
     source = [
         {"id": "busyTimeMsPerSecond", "min": 10.0, "max": 240.0, "avg": 125.0, "sum": 250.0},
         {"id": "backPressuredTimeMsPerSecond", "min": "NaN", "max": "NaN", "avg": "NaN", "sum": "NaN"},
-        {"id": "numRecordsOutPerSecond", "min": 900.0, "max": 1100.0, "avg": 1000.0, "sum": 2000.0},
+        {"id": "numRecordsOut", "min": 900.0, "max": 1100.0, "avg": 1000.0, "sum": out},
     ]
     told = {
         "/jobs/overview": {"jobs": [_job("old", 1), _job("new", 2)]},
@@ -54,13 +54,10 @@ def _flink(server: WebServer, *, watermark: float, completed: int = 7) -> FlinkP
             "latest": {"completed": latest, "failed": None},
         },
     }
-    asked = (
-        "busyTimeMsPerSecond,backPressuredTimeMsPerSecond,idleTimeMsPerSecond,currentInputWatermark,"
-        "numRecordsInPerSecond,numRecordsOutPerSecond"
-    )
-    metrics = f"/jobs/new/vertices/%s/subtasks/metrics?get={asked}"
+    asked = "busyTimeMsPerSecond,backPressuredTimeMsPerSecond,numRecordsIn,numRecordsOut"
+    metrics = "/jobs/new/vertices/%s/subtasks/metrics?get=" + asked
     low = {"id": "currentInputWatermark", "min": watermark, "max": watermark + 5, "avg": 0, "sum": 0}
-    told |= {metrics % "v1": source, metrics % "v2": [low]}
+    told |= {metrics % "v1": source, f"{metrics % 'v2'},currentInputWatermark": [low]}
     for path, answer in told.items():
         server.says(path, Answers(text=json.dumps(answer)))
     return FlinkProbe([server.url("")])
@@ -73,7 +70,10 @@ def _job(name: str, start: int) -> dict[str, object]:
 
 def test_flink_tells_of_its_newest_job(server: WebServer) -> None:
     """Tasks, restarts, checkpoints, the busiest subtask, summed rates, and the slowest watermark."""
-    seen = _by_key(_flink(server, watermark=time.time() * 1000 - 700).sample())
+    probe = _flink(server, watermark=time.time() * 1000 - 700)
+    first = _by_key(probe.sample())
+    _flink(server, watermark=time.time() * 1000 - 700, out=2500)
+    seen = _by_key(probe.sample())
 
     assert seen["flink", "tasks_running"] == 3
     assert seen["flink", "tasks_total"] == 4
@@ -83,9 +83,23 @@ def test_flink_tells_of_its_newest_job(server: WebServer) -> None:
     assert seen["flink", "checkpoint_ms"] == 412
     assert seen["flink", "checkpoint_mb"] == 2.5
     assert seen["flink/orders", "busy_percent"] == 24
-    assert seen["flink/orders", "records_out_per_s"] == 2000
+    assert ("flink/orders", "records_out_per_s") not in first, "a rate needs two samples"
+    assert seen["flink/orders", "records_out_per_s"] > 0
     assert 700 <= seen["flink/window", "watermark_lag_ms"] < 60_000
     assert ("flink/orders", "backpressure_percent") not in seen, "NaN is not known, and no zero"
+
+
+def test_a_job_that_began_anew_has_no_negative_rate(server: WebServer) -> None:
+    """After a restart Flink counts from zero: that sample has no rate, and the next one has."""
+    probe = _flink(server, watermark=1)
+    probe.sample()
+    _flink(server, watermark=1, out=10)
+    fallen = _by_key(probe.sample())
+    _flink(server, watermark=1, out=30)
+    risen = _by_key(probe.sample())
+
+    assert ("flink/orders", "records_out_per_s") not in fallen
+    assert risen["flink/orders", "records_out_per_s"] > 0
 
 
 def test_a_watermark_that_never_moved_is_no_lag(server: WebServer) -> None:

@@ -121,7 +121,13 @@ def _events(*, vector: bool) -> Iterator[Event]:
     detail = "the last checkpoint was still being written when the run ended"
     yield HopRead(t=at, wall=WALL, hop="archive", complete=False, detail=detail, counts={"objects": 91})
     if vector:
-        yield HopRead(t=at, wall=WALL, hop="metrics", complete=True, counts={"events": 9_100})
+        yield HopRead(
+            t=at,
+            wall=WALL,
+            hop="metrics",
+            complete=True,
+            counts={"events": 9_100, "read_ms": 1_768_442_480_000},
+        )
     else:
         reason = "there is no binary vector in PATH; --set vector.binary=PATH names one"
         yield NotExecuted(t=at, wall=WALL, part="metrics", reason=reason)

@@ -58,6 +58,13 @@ def test_every_hop_has_its_row(report: ReportDocument) -> None:
     assert rows["archive"].repeated == "–", "nobody looked, and that is no zero"
 
 
+def test_an_instant_is_no_count(tmp_path: Path) -> None:
+    """What a worker tells for the checkers alone, in milliseconds, is not among what was counted."""
+    (row,) = [row for row in prepare(edge(tmp_path, vector=True)).hops if row.name == "metrics bucket"]
+
+    assert row.counted == "9,100 events"
+
+
 def test_a_violation_shows_in_its_hop(tmp_path: Path) -> None:
     """What a checker counts is in the row of its hop, with the checker's sentence and tone."""
     run = edge(tmp_path)
