@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from harness.audit.languages import read_properties, read_toml, read_yaml
+from harness.audit.languages import read_json, read_properties, read_toml, read_yaml
 from harness.audit.nodes import Node, flat, nested
 from harness.errors import BadInput
 
@@ -99,7 +99,7 @@ def read(path: Path) -> list[Document]:
         return [Document(name, _properties_kind(root, name), root)]
     if path.suffix in {".toml", ".tml"}:
         return [_plain(name, read_toml(text, name))]
-    roots = list(read_yaml(text, name))
+    roots = list((read_json if path.suffix == ".json" else read_yaml)(text, name))
     if not roots:
         raise BadInput(f"{name} is empty", fix="name a file that has a configuration in it")
     return [document for root in roots for document in _documents(name, root)]

@@ -7,6 +7,7 @@ language, aliases that unfold without end, keys nested without end.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -47,6 +48,21 @@ def read_yaml(text: str, name: str) -> Iterator[Node]:
         raise BadInput(f"{place} is not YAML", why=why, fix=_FIX) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise BadInput(f"{name} is not YAML", why=" ".join(str(error).split()), fix=_FIX) from error
+
+
+def read_json(text: str, name: str) -> Iterator[Node]:
+    """The document of a JSON file; YAML would take what is none.
+
+    Raises:
+        BadInput: not JSON, or more values than a configuration has.
+    """
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{name}:{error.lineno} is not JSON", why=error.msg, fix=_FIX) from error
+    except (RecursionError, ValueError) as error:
+        raise BadInput(f"{name} is not JSON", why=str(error), fix=_FIX) from error
+    return read_yaml(text, name)
 
 
 class _Tree:

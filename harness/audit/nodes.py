@@ -56,7 +56,7 @@ class Node:
     def number(self, *path: str) -> int | None:
         """The whole number at *path*, None when there is none."""
         text = self.text(*path).strip()
-        return int(text) if text.lstrip("-").isdecimal() and len(text) < 20 else None
+        return int(text) if text.removeprefix("-").isdecimal() and len(text) < 20 else None
 
     def list_of(self, *path: str) -> tuple[Node, ...]:
         """The list at *path*; a scalar counts as a list of one."""

@@ -28,7 +28,7 @@ def as_text(audit: Audit, width: int) -> Iterator[str]:
         for finding in found:
             yield from _finding(finding, width)
             yield ""
-    yield f"audited: {', '.join(audit.audited)}"
+    yield from textwrap.wrap(f"audited: {', '.join(audit.audited)}", width)
     yield _closing(audit)
 
 

@@ -108,7 +108,10 @@ def _restart_failed(case: Case) -> Iterator[Hit]:
 def _jar_not_in_image(case: Case) -> Iterator[Hit]:
     jar = case.root.text(*_JOB, "jarURI")
     inside = jar.startswith("local://") and not jar.startswith("local:///opt/flink/examples/")
-    if _stock_tag(case) and inside and case.root.at("spec", "podTemplate") is None:
+    template = [
+        node for node in case.root.near("spec", "podTemplate").walk() if "volumeMounts" in node.entries
+    ]
+    if _stock_tag(case) and inside and not template:
         told = f"{case.root.text('spec', 'image')} does not hold {jar.removeprefix('local://')}"
         yield case.hit(*_JOB, "jarURI", what=told)
 

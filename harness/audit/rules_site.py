@@ -56,10 +56,8 @@ def _need(case: Case) -> _Need:
         "jobManager": root.number("spec", "jobManager", "replicas") or 1,
         "taskManager": task_managers(case),
     }
-    asked = {role: root.near("spec", role, "resource") for role in roles}
-    needs = [
-        _times(count, asked[role].text("cpu"), asked[role].text("memory")) for role, count in roles.items()
-    ]
+    resources = [(count, root.near("spec", role, "resource")) for role, count in roles.items()]
+    needs = [_times(count, one.text("cpu"), one.text("memory")) for count, one in resources]
     return sum(cpu for cpu, _ in needs), sum(memory for _, memory in needs)
 
 

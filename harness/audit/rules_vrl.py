@@ -10,7 +10,7 @@ from harness.audit.findings import Severity
 from harness.audit.programs import Ran, Refusal, try_program
 from harness.audit.rules import Case, Hit, Table
 from harness.audit.samples import SAMPLES, Sample
-from harness.audit.topology import Component
+from harness.audit.topology import MOST_PROGRAMS, Component
 
 TABLE = Table(Kind.VECTOR)
 _rule = TABLE.rule
@@ -59,6 +59,18 @@ def _compile(case: Case) -> Iterator[Hit]:
         if refusal is not None:
             told = f"the program of {remap.name} does not compile"
             yield _place(case, remap, refusal.line, told, short(refusal.shown))
+
+
+@_rule(
+    "VECTOR-VRL-UNTRIED", Severity.NOTE,
+    what="the program was not tried",
+    why=f"it calls what only a running Vector has, or it is one of more than {MOST_PROGRAMS} programs",
+    fix="run vector validate, and vector test with an event of each kind",
+)  # fmt: skip
+def _untried(case: Case) -> Iterator[Hit]:
+    for remap in _remaps(case):
+        if case.topology.is_untried(remap):
+            yield _place(case, remap, 1, f"the program of {remap.name} was not tried")
 
 
 @_rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.audit.nodes import Node
 from harness.audit.programs import TIME, Event
 
 EventType = Literal["metric", "log"]
@@ -77,6 +78,21 @@ ACKNOWLEDGED = frozenset({
     "http_server", "journald", "kafka", "logstash", "mqtt", "nats", "opentelemetry", "pulsar", "splunk_hec",
 })  # fmt: skip
 """Sources that wait for the sinks before they call an event taken."""
+
+
+def tagged(sample: Sample, source: Node) -> Sample:
+    """The sample with the tags that the source's own settings ask for."""
+    asked = {
+        source.text("instance_tag"): "edge-1:9249",
+        source.text("endpoint_tag"): "http://edge-1:9249/metrics",
+    }
+    own = sample.event.get("tags")
+    tags = (own if isinstance(own, dict) else {}) | {name: value for name, value in asked.items() if name}
+    return (
+        Sample(sample.name, sample.type, {**sample.event, "tags": tags})
+        if sample.type == "metric"
+        else sample
+    )
 
 
 def as_log(metric: Sample) -> Sample:

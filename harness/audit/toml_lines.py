@@ -56,6 +56,7 @@ class TomlLines:
         """The path that *keys* open: an entry of a list of tables has its number in it."""
         path: tuple[str, ...] = ()
         for key in keys[:-1]:
+            self._lines.setdefault((*path, key), line)
             path = self._entry((*path, key))
         path = (*path, keys[-1])
         if several:

@@ -9,12 +9,16 @@ from typing import Literal
 
 from harness.audit.nodes import Node
 from harness.audit.programs import Ran, Refusal, Trial, try_program
-from harness.audit.samples import METRIC_PATHS, SAMPLES, Sample, as_log
+from harness.audit.samples import METRIC_PATHS, SAMPLES, Sample, as_log, tagged
 
 Group = Literal["sources", "transforms", "sinks"]
 _PASSING = {"filter", "route", "exclusive_route", "throttle", "dedupe", "sample", "tag_cardinality_limit"}
 """Transforms that hand events on as they are."""
 
+MOST_PROGRAMS = 60
+"""Programs of one configuration that are tried; each costs a process."""
+
+_DEEPEST = 40
 _MADE_FROM = {"metric_to_log": "metric", "log_to_metric": "log"}
 
 
@@ -49,6 +53,7 @@ class Topology:
     components: Mapping[str, Component]
     _flows: dict[str, tuple[Sample, ...] | None] = field(default_factory=dict)
     _trials: dict[str, Trial] = field(default_factory=dict)
+    _depth: int = 0
 
     @classmethod
     def of(cls, root: Node) -> Topology:
@@ -102,7 +107,13 @@ class Topology:
         """How the program of the remap *component* does on what flows into it; empty when not known."""
         return tuple(zip(self.arriving(component) or (), self._trial(component).runs, strict=False))
 
+    def is_untried(self, component: Component) -> bool:
+        """Whether nothing can be said of the program of the remap *component*."""
+        return self._trial(component).unknown
+
     def _trial(self, component: Component) -> Trial:
+        if component.name not in self._trials and len(self._trials) >= MOST_PROGRAMS:
+            return Trial(unknown=True)
         if component.name not in self._trials:
             samples = self.arriving(component) or ()
             trial = try_program(component.program, [sample.event for sample in samples])
@@ -111,16 +122,19 @@ class Topology:
         return self._trials[component.name]
 
     def _output(self, name: str) -> tuple[Sample, ...] | None:
-        if name not in self._flows:
+        if name not in self._flows and self._depth < _DEEPEST:
             self._flows[name] = None  # a circle knows nothing of itself
+            self._depth += 1
             outputs = [self._emitted(one, name) for one in self.base(name)]
+            self._depth -= 1
             known = outputs and all(output is not None for output in outputs)
             self._flows[name] = tuple(s for o in outputs if o is not None for s in o) if known else None
-        return self._flows[name]
+        return self._flows.get(name)
 
     def _emitted(self, component: Component, name: str) -> tuple[Sample, ...] | None:
         if component.group == "sources":
-            return SAMPLES.get(component.type)
+            samples = SAMPLES.get(component.type)
+            return None if samples is None else tuple(tagged(one, component.node) for one in samples)
         if component.group == "sinks":
             return None
         arriving = self.arriving(component)
