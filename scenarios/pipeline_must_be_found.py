@@ -45,7 +45,7 @@ def test_sink_without_exactly_once(run: Run) -> None:
     },
 )
 def test_transaction_timeout_too_short(run: Run) -> None:
-    """A transaction that the broker gives up before its checkpoint is complete loses what it held, silently."""
+    """A transaction that the broker gives up before its checkpoint completes loses its records, silently."""
     with run.load(rate=1_500):
         run.hold_steady(seconds=8)
         with run.inject(s3_slow(delay_ms=5_000), seconds=40) as slow:

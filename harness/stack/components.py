@@ -64,7 +64,7 @@ class JobDefinition(Frozen):
     guarantee: Literal["exactly-once", "at-least-once", "none"] = "exactly-once"
     window_ms: int = Field(default=1_000, ge=1)
     out_of_order_ms: int = Field(default=500, ge=0)
-    idle_ms: int = Field(default=2_000, ge=1)
+    idle_ms: int = Field(default=15_000, ge=1)
     dedup_ttl_ms: int = Field(default=120_000, ge=1)
     transaction_timeout_ms: int = Field(default=600_000, ge=1_000)
     archive: str = "s3://edge-archive/records"
