@@ -6,25 +6,64 @@ A run without one gets none of them, so what was judged before there were pipeli
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
+from typing import TypeVar
 
-from harness.checkers import archive, metrics
-from harness.checkers.archive_survey import survey
+from harness.checkers import archive, metrics, placement, totals, windows
+from harness.checkers.accounts import accounts
+from harness.checkers.archive_survey import Survey, survey
+from harness.checkers.compared import Compared, compare
+from harness.checkers.guarantees import Count, judged
 from harness.findings import Finding
 from harness.ledger.evidence import Evidence
-from harness.model import PipelinePlanned
+from harness.model import NotExecuted, PipelinePlanned
 
+T = TypeVar("T")
 Check = Callable[[], Finding | None]
+
+_RESULTS: dict[str, Callable[[Compared], Finding]] = {
+    windows.EXACT: windows.check_exact,
+    windows.SINGLE: windows.check_single,
+    placement.NAME: placement.check_placement,
+    totals.NAME: totals.check_totals,
+}
+
+_ARCHIVE: dict[str, Callable[[Survey], Finding]] = {
+    archive.COMPLETE: archive.check_complete,
+    archive.SINGLE: archive.check_single,
+    archive.INTACT: archive.check_intact,
+}
 
 
 def guarantees(evidence: Evidence) -> Iterator[tuple[str, Check]]:
-    """Name and check of every guarantee of the hops that the run planned to execute."""
+    """Name and check of every guarantee of the hops that the run planned to execute or was asked for."""
     planned = evidence.last(PipelinePlanned)
     if planned is None:
         return
-    if "archive" in planned.parts:
-        seen = survey(evidence)
-        yield archive.COMPLETE, partial(archive.check_complete, seen)
-        yield archive.SINGLE, partial(archive.check_single, seen)
-        yield archive.INTACT, partial(archive.check_intact, seen)
-    yield metrics.NAME, partial(metrics.check, evidence)
+    asked = {guarantee.name for guarantee in evidence.started.guarantees}
+    if "results" in planned.parts or asked & _RESULTS.keys():
+        yield from _sharing(_RESULTS, lambda: compare(accounts(evidence, planned)))
+    if "archive" in planned.parts or asked & _ARCHIVE.keys():
+        yield from _sharing(_ARCHIVE, lambda: survey(evidence))
+    yield metrics.NAME, partial(_metrics, evidence, asked=metrics.NAME in asked)
+
+
+def _sharing(checks: dict[str, Callable[[T], Finding]], work: Callable[[], T]) -> Iterator[tuple[str, Check]]:
+    """Checks that look at one thing, which the first of them to be run makes."""
+    made = cache(work)
+    for name, check in checks.items():
+        yield name, partial(_looked, check, made)
+
+
+def _looked(check: Callable[[T], Finding], made: Callable[[], T]) -> Finding:
+    return check(made())
+
+
+def _metrics(evidence: Evidence, *, asked: bool) -> Finding | None:
+    """A hop that was not executed is no finding, unless somebody asked: then it is not proven."""
+    found = metrics.check(evidence)
+    if found is not None or not asked:
+        return found
+    skipped = [event.reason for event in evidence.events if isinstance(event, NotExecuted)]
+    doubt = f"the metrics hop was not executed{f': {skipped[-1]}' if skipped else ''}"
+    return judged(metrics.NAME, evidence, Count({}, 0, "", "", doubt=doubt))

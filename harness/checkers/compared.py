@@ -1,9 +1,13 @@
 """The job's window results beside those that the source log makes of them.
 
-A result is *right* when it says exactly what its window must hold. One that does not is *wrong for
-certain* only when the log and the late records were read whole; with late records unread, a
-result that holds less may be right, one that holds more or others is wrong all the same. That
-no result came is known only when the results were read whole, too.
+A result is *right* when it says exactly what its window must hold, or when it is one of several parts
+that together do: Flink does not keep its watermark over a restart, so a job that comes back may
+take records that it would have called late, and give a second result for a window that was closed.
+Each record then counts once, in one of them; that there are two is for ``results_single``.
+
+A result that is not right is *wrong for certain* only when the log and the late records were read
+whole; with late records unread, a result that holds less may be right, one that holds more or
+others is wrong all the same. That no result came is known only when the results were read whole, too.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import numpy as np
 
 from harness.checkers.accounts import Accounts, Mask, codes, complete, fingerprint
 from harness.ledger.evidence import Ints, Results
+from harness.ledger.fingerprint import MODULUS
 
 NONE = -1
 
@@ -27,14 +32,15 @@ class Compared:
     """Results held against the accounts.
 
     ``window`` is the number of each result's window among the expected ones, or ``NONE``. ``code``
-    is equal for results of one key and window, those that no input supports included. ``right`` are
-    results, ``seen`` and ``proven`` are expected windows: with any result, with a right one.
+    is equal for results of one key and window, those that no input supports included. ``right`` and
+    ``part`` are results; ``seen`` and ``proven`` are expected windows: with any result, with a right one.
     """
 
     accounts: Accounts
     window: Ints
     code: Ints
     right: Mask
+    part: Mask
     seen: Mask
     proven: Mask
 
@@ -76,10 +82,7 @@ class Compared:
     @cached_property
     def identical(self) -> Mask:
         """Which results say word for word what an earlier one of their window said."""
-        columns = [getattr(self.results, name) for name in _SAME]
-        same = np.zeros(len(self.code), np.bool_)
-        same[_repeats(self.results, codes(*columns))] = True
-        return same
+        return _identical(self.results)
 
     @cached_property
     def _certain(self) -> Mask:
@@ -119,10 +122,12 @@ def compare(accounts: Accounts) -> Compared:
         at = np.minimum(np.searchsorted(expected, found), many - 1)
         window = np.where(expected[at] == found, at, NONE)
     right = _right(accounts, window)
+    part = _parts(accounts, window, right)
+    right |= part
     seen, proven = np.zeros((2, many), np.bool_)
     seen[window[window != NONE]] = True
     proven[window[right]] = True
-    return Compared(accounts, window, found, right, seen, proven)
+    return Compared(accounts, window, found, right, part, seen, proven)
 
 
 def _right(accounts: Accounts, window: Ints) -> Mask:
@@ -135,6 +140,35 @@ def _right(accounts: Accounts, window: Ints) -> Mask:
     for row in _unsure(accounts, window, right).tolist():
         right[row] = _right_with_copies(accounts, int(window[row]), row)
     return right
+
+
+def _parts(accounts: Accounts, window: Ints, right: Mask) -> Mask:
+    """Results that are not right, but add up to their window with the others of it."""
+    results, windows = accounts.evidence.results, accounts.windows
+    whole = np.zeros(len(windows), np.bool_)
+    whole[window[right]] = True
+    known = window != NONE
+    open_ = known & ~(whole[np.maximum(window, 0)] if len(windows) else known)
+    rows = np.flatnonzero(open_ & ~_identical(results))
+    rows = rows[np.argsort(window[rows], kind="stable")]
+    found = np.zeros(len(window), np.bool_)
+    if not len(rows):
+        return found
+    starts = np.flatnonzero(np.concatenate(([True], np.diff(window[rows]) != 0)))
+    number = window[rows[starts]]
+    fits = np.diff(np.append(starts, len(rows))) > 1
+    for name, add in (("count", np.add), ("sum", np.add), ("min", np.minimum), ("max", np.maximum)):
+        fits &= add.reduceat(getattr(results, name)[rows], starts) == getattr(windows, name)[number]
+    marks = np.add.reduceat(results.fingerprint[rows].view(np.uint64), starts) & np.uint64(MODULUS - 1)
+    fits &= marks.view(np.int64) == windows.fingerprint[number]
+    found[open_ & np.isin(window, number[fits])] = True
+    return found
+
+
+def _identical(results: Results) -> Mask:
+    same = np.zeros(len(results.key), np.bool_)
+    same[_repeats(results, codes(*(getattr(results, name) for name in _SAME)))] = True
+    return same
 
 
 def _unsure(accounts: Accounts, window: Ints, right: Mask) -> Ints:

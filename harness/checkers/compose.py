@@ -18,7 +18,6 @@ from functools import partial
 from typing import TypeVar
 
 from harness.checkers import (
-    archive,
     availability,
     behind,
     caught_up,
@@ -28,18 +27,11 @@ from harness.checkers import (
     latency,
     load,
     loss,
-    metrics,
     monitoring,
     order,
     phantoms,
-    placement,
     recovery,
-    totals,
-    windows,
 )
-from harness.checkers.accounts import accounts
-from harness.checkers.archive_survey import Survey, survey
-from harness.checkers.compared import Compared, compare
 from harness.checkers.headlines import headline
 from harness.checkers.hops import outcomes
 from harness.checkers.sequences import History, history
@@ -63,19 +55,6 @@ _LOG = logging.getLogger(__name__)
 
 _GUARANTEES: dict[str, Callable[[Evidence, History], Finding]] = {
     each.NAME: each.check for each in (loss, duplicates, order, phantoms, integrity)
-}
-
-_RESULTS: dict[str, Callable[[Compared], Finding]] = {
-    windows.EXACT: windows.check_exact,
-    windows.SINGLE: windows.check_single,
-    placement.NAME: placement.check_placement,
-    totals.NAME: totals.check_totals,
-}
-
-_ARCHIVE: dict[str, Callable[[Survey], Finding]] = {
-    archive.COMPLETE: archive.check_complete,
-    archive.SINGLE: archive.check_single,
-    archive.INTACT: archive.check_intact,
 }
 
 
@@ -158,43 +137,16 @@ def _judge_records(judgement: Judgement, evidence: Evidence) -> None:
         return
     for name, check in _GUARANTEES.items():
         judgement.add(name, Kind.GUARANTEE, partial(check, evidence, sets))
-    hops: list[tuple[str, Callable[[], Finding | None]]] = []
-    hops = judgement.attempt("hops", Kind.SOUNDNESS, lambda: [*behind.guarantees(evidence)], hops)
-    for name, judge_hop in hops:
-        judgement.add(name, Kind.GUARANTEE, judge_hop)
 
 
 def _judge_hops(judgement: Judgement, evidence: Evidence) -> tuple[HopOutcome, ...]:
     """Judge what lies behind the source topic, if anything does."""
-    plan = evidence.last(PipelinePlanned)
-    if plan is None:
+    if evidence.last(PipelinePlanned) is None:
         return ()
-    asked = {guarantee.name for guarantee in evidence.started.guarantees}
-    if "results" in plan.parts or asked & _RESULTS.keys():
-        _judge_results(judgement, evidence, plan)
-    if "archive" in plan.parts or asked & _ARCHIVE.keys():
-        _judge_archive(judgement, evidence)
-    judgement.add(metrics.NAME, Kind.GUARANTEE, lambda: metrics.check(evidence))
+    for name, check in behind.guarantees(evidence):
+        judgement.add(name, Kind.GUARANTEE, check)
     found: tuple[HopOutcome, ...] = ()
     return judgement.attempt("hops", Kind.SOUNDNESS, lambda: outcomes(evidence, judgement.findings), found)
-
-
-def _judge_results(judgement: Judgement, evidence: Evidence, plan: PipelinePlanned) -> None:
-    compared = judgement.attempt(
-        "results_readable", Kind.SOUNDNESS, lambda: compare(accounts(evidence, plan)), None
-    )
-    if compared is None:
-        return
-    for name, check in _RESULTS.items():
-        judgement.add(name, Kind.GUARANTEE, partial(check, compared))
-
-
-def _judge_archive(judgement: Judgement, evidence: Evidence) -> None:
-    held = judgement.attempt("archive_readable", Kind.SOUNDNESS, lambda: survey(evidence), None)
-    if held is None:
-        return
-    for name, check in _ARCHIVE.items():
-        judgement.add(name, Kind.GUARANTEE, partial(check, held))
 
 
 def _judge_times(judgement: Judgement, evidence: Evidence) -> Measured:

@@ -4,8 +4,8 @@ Every result carries the totals of its key over all windows so far. From one res
 next they must grow by the later one's own count and sum; from nothing, for a key's first. Totals
 that grew by less lost state: the job came back with less than it had said. Totals that
 grew by more are right when results between were lost, by exactly what those windows held: that
-is for ``results_exact`` to count. A result said again word for word is passed over; one that
-contradicts an earlier result of its window is taken to replace it.
+is for ``results_exact`` to count. A result said again word for word is passed over; another
+one of a window may add to what came before or replace the earlier one: either way is kept state.
 """
 
 from __future__ import annotations
@@ -90,12 +90,14 @@ def _totals(compared: Compared) -> tuple[Ints, Ints]:
 
 def _replace(compared: Compared, rows: Ints, before: list[Ints]) -> None:
     """Where a result replaces an earlier one of its window, the totals before are those before that one."""
-    code = compared.code[rows]
+    results, code = compared.results, compared.code[rows]
     contested = np.unique(compared.code[compared.again[~compared.identical[compared.again]]])
     known: dict[int, tuple[int, int]] = {}
     for at in np.flatnonzero(np.isin(code, contested)).tolist():
-        base = known.setdefault(int(code[at]), (int(before[0][at]), int(before[1][at])))
-        before[0][at], before[1][at] = base
+        here = (int(before[0][at]), int(before[1][at]))
+        base = known.setdefault(int(code[at]), here)
+        if int(results.total_count[rows[at]]) - int(results.count[rows[at]]) == base[0]:
+            before[0][at], before[1][at] = base
 
 
 def _explained(compared: Compared, steps: _Steps, at: Ints) -> Mask:

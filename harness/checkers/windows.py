@@ -1,9 +1,9 @@
 """``results_exact``, ``results_single``: each window has one result, and it is what the log makes of it.
 
 ``results_exact`` holds every result against its window (``harness.checkers.compared``) and every
-window against the results. ``results_single`` counts results of a window that had one already: said
-again word for word, as a job that delivers at least once may, or another one, which
-leaves nobody knowing which to believe.
+window against the results; parts that add up are excused there by name. ``results_single`` counts results
+of a window that had one already: said again word for word, as a job that delivers at least once
+may; another part of it; or a contradiction, which leaves nobody knowing which to believe.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def check_exact(compared: Compared) -> Finding:
         broken=sentence((f"of {records(many, 'window')}", *parts)),
         doubt=_doubt(compared, missing),
         witnesses=(*_wrong(compared), *_lost(compared, lost)),
+        excused={"results in parts that add up": parted} if (parted := int(compared.part.sum())) else {},
     )
     return judged(EXACT, accounts.evidence, count)
 
@@ -52,10 +53,12 @@ def check_exact(compared: Compared) -> Finding:
 def check_single(compared: Compared) -> Finding:
     """Count the results of windows that had one already."""
     accounts, again = compared.accounts, compared.again
-    same = int(compared.identical[again].sum())
+    same, part = compared.identical[again], compared.part[again] & ~compared.identical[again]
+    other = len(again) - int(same.sum()) - int(part.sum())
     parts = (
-        f"{records(same, 'result')} given again word for word" if same else "",
-        f"{records(len(again) - same, 'result')} contradicting an earlier one" if len(again) > same else "",
+        f"{records(int(same.sum()), 'result')} given again word for word" if same.any() else "",
+        f"{records(int(part.sum()), 'result')} with what an earlier one left out" if part.any() else "",
+        f"{records(other, 'result')} contradicting an earlier one" if other else "",
     )
     count = Count(
         compared={"results": len(compared.window)},
@@ -77,7 +80,7 @@ def unreadable_results(accounts: Accounts) -> int:
 def _doubt(compared: Compared, missing: int) -> str:
     waiting = f"{records(missing, 'window')} without a result" if missing else ""
     unsure = f"{records(compared.doubtful, 'result')} unlike the log" if compared.doubtful else ""
-    return sentence((waiting, unsure, compared.unread))[:-1] if compared.unread else ""
+    return ", ".join(part for part in (waiting, unsure, compared.unread) if part and compared.unread)
 
 
 def _wrong(compared: Compared) -> Iterator[Witness]:
@@ -139,7 +142,8 @@ def _lost(compared: Compared, lost: int) -> Iterator[Witness]:
 def _repeated(compared: Compared, row: int) -> Witness:
     results = compared.results
     first = int((compared.code == compared.code[row]).argmax())
-    how = "the same again" if compared.identical[row] else "another result"
+    how = "another part of it" if compared.part[row] else "another result"
+    how = "the same again" if compared.identical[row] else how
     return Witness(
         partition=int(results.partition[row]),
         offsets=(int(results.offset[row]),),

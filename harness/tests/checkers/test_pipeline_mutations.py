@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from harness.checkers.mutate_pipeline import (
 )
 from harness.findings import Finding
 from harness.ledger.evidence import Evidence
+from harness.model import Guarantee, PipelinePlanned, RunStarted
 from harness.tests.checkers.build_pipeline import HOPS, passing_pipeline
 from harness.verdict import Verdict
 
@@ -106,3 +108,26 @@ def test_the_hop_that_did_it_is_told(passing: Evidence) -> None:
     assert (source.hop, source.lost, source.repeated) == ("source", 0, 0)
     assert (results.hop, results.complete, results.lost, results.repeated) == ("results", True, 1, 0)
     assert planted.record in results.detail
+
+
+def test_what_was_asked_for_is_never_left_out(passing: Evidence) -> None:
+    """A guarantee whose hop this run did not execute is not proven; unasked, it is not spoken of."""
+    events = tuple(
+        event.model_copy(update={"parts": ("source",)}) if isinstance(event, PipelinePlanned) else event
+        for event in passing.events
+    )
+    wanted = (Guarantee(name="metrics_complete"), Guarantee(name="archive_complete"))
+    asked = tuple(
+        event.model_copy(update={"guarantees": (*event.guarantees, *wanted)})
+        if isinstance(event, RunStarted)
+        else event
+        for event in events
+    )
+    names = [found.checker for found in judge(replace(passing, events=events), harness_version="t").findings]
+    found = {one.checker: one for one in judge(replace(passing, events=asked), harness_version="t").findings}
+
+    assert not {"metrics_complete", "archive_complete"} & set(names)
+    assert len(names) == len(set(names))
+    assert found["metrics_complete"].verdict is Verdict.UNKNOWN
+    assert found["archive_complete"].verdict is Verdict.UNKNOWN
+    assert found["results_exact"].verdict is Verdict.PASS

@@ -139,6 +139,26 @@ def test_a_result_that_contradicts_replaces(sound: Evidence) -> None:
     assert check_placement(compared).verdict is Verdict.PASS, "a right result is there"
 
 
+def test_a_window_in_two_parts_counts_every_record_once() -> None:
+    """A job that came back with an older watermark gives a second result: all exact, but not single."""
+    before, after = worked(LOG[:4], Job(lost=frozenset({1}))), Job()
+    after.windows[2, ZERO_MS] = [LOG[1]]
+    after.totals = before.totals
+    after.close(2**62)
+    before.emitted += after.emitted
+    before.dead.append((0, 5, "value"))
+    before.late.append((0, 4))
+    compared = told(evidence_of(LOG, before))
+    exact, single = check_exact(compared), check_single(compared)
+
+    assert (exact.verdict, exact.violations) == (Verdict.PASS, 0)
+    assert exact.excused == {"results in parts that add up": 2}
+    assert (single.verdict, single.violations) == (Verdict.FAIL, 1)
+    assert single.summary == "1 result with what an earlier one left out."
+    assert check_placement(compared).verdict is Verdict.PASS
+    assert check_totals(compared).verdict is Verdict.PASS
+
+
 def test_totals_that_begin_anew_are_lost_state(sound: Evidence) -> None:
     """A job without its state tells totals of its new life only; it is one loss, not one per result."""
     sums = sound.results.sum

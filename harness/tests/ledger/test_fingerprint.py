@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.bundle import fixtures
 from harness.ledger.fingerprint import MODULUS, id_hashes, values_of
 
 WORD = 1 << 64
@@ -48,6 +51,16 @@ def test_hashes_are_the_documented_ones(rows: list[tuple[int, int, int]]) -> Non
 def test_known_hashes() -> None:
     """A few ids with their hashes, to hold another implementation against."""
     assert KNOWN == {one: int(id_hashes(*one[:2], np.asarray(one[2:]))[0]) for one in KNOWN}
+
+
+def test_the_job_computes_the_same_hashes() -> None:
+    """The vectors that the job's own tests use come out the same here, extremes and sentinels included."""
+    vectors = json.loads((fixtures() / "flink-job" / "vectors.json").read_text())
+    names = ("producer", "partition", "sequence")
+    producer, partition, sequence = (np.asarray([one[name] for one in vectors], np.int64) for name in names)
+
+    assert len(vectors) > 5
+    assert [one["hash"] for one in vectors] == id_hashes(producer, partition, sequence).tolist()
 
 
 def test_values_spread() -> None:
