@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from dataclasses import asdict
@@ -162,6 +163,36 @@ def list_(folder: Path | None, *, as_json: bool) -> int:
     return ExitCode.PASS
 
 
+@commands.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--fail-on", type=click.Choice(["error", "warning", "note", "never"]), default="error",
+              show_default=True, help="The mildest finding that ends in exit code 1.")  # fmt: skip
+@click.option("--sarif", is_flag=True, help="Print the result as SARIF 2.1.0 on standard output.")
+@_json
+def audit(*, files: tuple[Path, ...], fail_on: str, sarif: bool, as_json: bool) -> int:
+    """Name what will hurt in configuration files of Kafka, Flink and Vector; nothing is started.
+
+    FILE is YAML, JSON, TOML or properties: Strimzi and Flink resources, a ConfigMap with a Vector
+    configuration in it, server.properties, flink-conf.yaml, producer.properties. Files that
+    belong together are audited together.
+    """
+    from harness.audit import render
+    from harness.audit.examine import audit as examine_files
+    from harness.audit.findings import Severity
+
+    found = examine_files(files)
+    failed = fail_on != "never" and found.has_at_least(Severity(fail_on))
+    code = ExitCode.GUARANTEE_BROKEN if failed else ExitCode.PASS
+    if sarif:
+        click.echo(render.as_sarif(found, __version__))
+    elif as_json:
+        click.echo(render.as_json(found, code))
+    else:
+        lines = render.as_text(found, shutil.get_terminal_size((100, 24)).columns)
+        click.echo("\n".join(lines), color=False if os.environ.get("NO_COLOR") else None)
+    return code
+
+
 def _chosen(
     name: str, folder: Path | None, given: tuple[str, ...]
 ) -> tuple[Scenario, Prepared, dict[str, str]]:
@@ -188,19 +219,18 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
     from harness.lifecycle import execute
     from harness.run import Order
     from harness.rundir import RunDirectory
-    from harness.stack.artifacts import cache_folder
-    from harness.stack.java import find_java
-    from harness.stack.kafka_files import KafkaSoftware
+    from harness.stack.parts import find_parts
 
     interrupts = Interrupts()
     interrupts.install()
     where = Path(os.environ["HARNESS_DIR"])
-    software = KafkaSoftware(find_java(), tuple(cache_folder() / "jars" / jar.path for jar in prepared.jars))
+    software = prepared.software
+    parts = find_parts(prepared.definition, prepared.folder, software)
     directory = RunDirectory.create(where.parent, where.name)
     order = Order(
         scenario=chosen, definition=prepared.definition, folder=prepared.folder, software=software,
-        directory=directory, seed=int(os.environ["HARNESS_SEED"]), command=("harness", *sys.argv[1:]),
-        settings=settings,
+        parts=parts, directory=directory, seed=int(os.environ["HARNESS_SEED"]),
+        command=("harness", *sys.argv[1:]), settings=settings,
     )  # fmt: skip
     display = open_display()
     display.say(f"run     {directory.run_id}, seed {order.seed}")

@@ -49,3 +49,8 @@ def seconds_between(start: int, end: int) -> float:
 def wall_label() -> str:
     """The wall clock as an ISO 8601 label in UTC; never computed with."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wall_at_zero_ms() -> int:
+    """The wall clock, milliseconds since 1970, when the monotonic one was 0, as both stand now."""
+    return (time.time_ns() - time.monotonic_ns()) // 1_000_000

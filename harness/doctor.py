@@ -37,6 +37,7 @@ from harness.stack.artifacts import Jar, cache_folder, is_good, locked_versions,
 from harness.stack.definition import read_definition, stack_names
 from harness.stack.enclosure import search_path
 from harness.stack.java import find_java
+from harness.stack.software import locked_jars
 
 OLDEST_PYTHON = (3, 11)
 
@@ -227,24 +228,23 @@ def locks(machine: Machine) -> Iterable[Check]:
 
 
 def jars(machine: Machine) -> Iterable[Check]:
-    """The jars of each stack's own version, as the cache has them."""
-    try:
-        wanted = _jars_of_all_stacks(machine)
-    except BadInput as error:
-        yield Check("jars", ok=False, detail=str(error), fix=_RESTORE)
-        return
+    """The jars of each stack's own versions, as the cache has them."""
+    for name in stack_names(machine.stacks):
+        try:
+            yield _cached(machine, name)
+        except BadInput as error:
+            yield Check(f"jars of {name}", ok=False, detail=str(error), fix=_RESTORE)
+
+
+def _cached(machine: Machine, stack: str) -> Check:
+    locked = locked_jars(read_definition(machine.stacks, stack, {}), machine.locks)
+    wanted = list(dict.fromkeys(jar for own in locked.values() for jar in own))
     with ThreadPoolExecutor() as pool:
         good = list(pool.map(lambda jar: is_good(machine.cache / "jars" / jar.path, jar), wanted))
     lacking = _megabytes(jar for jar, fine in zip(wanted, good, strict=True) if not fine)
     detail = f"{sum(good)} of {len(wanted)} are in the cache and whole"
     fix = f"nothing to do: the first run fetches {lacking:.0f} MB and needs the network for it"
-    yield Check("jars", all(good), detail, fix, needed=False)
-
-
-def _jars_of_all_stacks(machine: Machine) -> list[Jar]:
-    stacks = (read_definition(machine.stacks, name, {}) for name in stack_names(machine.stacks))
-    versions = sorted({stack.kafka.version for stack in stacks})
-    return [jar for version in versions for jar in read_lock(machine.locks, "kafka", version)]
+    return Check(f"jars of {stack}", all(good), detail, fix, needed=False)
 
 
 def _megabytes(jars: Iterable[Jar]) -> float:

@@ -7,6 +7,8 @@ started; durations are seconds unless the name says otherwise. ``None`` means
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from harness.model import Frozen
@@ -126,6 +128,22 @@ class LoadReached(Frozen):
     send_error_p99_ms: float | None = None
 
 
+class HopOutcome(Frozen):
+    """One hop of the pipeline: what went in, what came out, and what it lost or said again.
+
+    ``complete`` says that nothing more can come out of it. ``detail`` names the first record that it
+    lost or repeated, and where that record is and is not.
+    """
+
+    hop: Literal["source", "results", "archive", "metrics"]
+    complete: bool
+    records_in: int
+    records_out: int
+    lost: int
+    repeated: int
+    detail: str = ""
+
+
 class RunDocument(Frozen):
     """``run.json``."""
 
@@ -148,6 +166,8 @@ class RunDocument(Frozen):
     unavailability: tuple[Unavailability, ...]
     latency: dict[str, LatencyRow]
     load: LoadReached | None
+    hops: tuple[HopOutcome, ...] = Field(default=(), exclude_if=lambda hops: not hops)
+    """Of a stack with a pipeline behind its topic; absent otherwise."""
     phases: dict[str, tuple[float, float]] = {}
     environment: dict[str, dict[str, str]]
     command: tuple[str, ...]

@@ -24,6 +24,9 @@ from harness.rundir import unwritable
 from harness.stack import enclosure
 from harness.stack.artifacts import Jar, cache_folder, ensure, read_lock
 from harness.stack.definition import StackDefinition, read_definition
+from harness.stack.java import find_java
+from harness.stack.parts import find_parts
+from harness.stack.software import Software, installed, locked_jars
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +35,25 @@ class Prepared:
 
     definition: StackDefinition
     folder: Path
-    jars: tuple[Jar, ...]
+    jars: Mapping[str, tuple[Jar, ...]]
+    """The locked jars of each component."""
+
+    @property
+    def software(self) -> Software:
+        """What the stack is started from, once it is fetched."""
+        return installed(find_java(), self.jars)
 
 
 def prepare(stack: str, settings: Mapping[str, str]) -> Prepared:
-    """Read the definition of *stack* with *settings* and the lock of its Kafka version.
+    """Read the definition of *stack* with *settings* and the locks of its components.
 
     Raises:
         BadInput: an unknown stack, setting or version; nothing was started.
     """
     stacks = bundle.fixtures() / "stacks"
     definition = read_definition(stacks, stack, settings)
-    return Prepared(
-        definition, stacks / stack, read_lock(bundle.fixtures() / "locks", "kafka", definition.kafka.version)
-    )
+    jars = locked_jars(definition, bundle.fixtures() / "locks")
+    return Prepared(definition, stacks / stack, jars)
 
 
 def tools(prepared: Prepared) -> tuple[Jar, ...]:
@@ -55,7 +63,7 @@ def tools(prepared: Prepared) -> tuple[Jar, ...]:
 
 def fetch_tools(prepared: Prepared) -> None:
     """Have the jars of the stack and of Kafka's tools in the cache."""
-    ensure((*prepared.jars, *tools(prepared)))
+    ensure((*_all_jars(prepared), *tools(prepared)))
 
 
 def new_run_id(name: str) -> str:
@@ -82,7 +90,11 @@ def fetch(prepared: Prepared) -> None:
     from harness.display import FetchProgress
 
     with FetchProgress().shown() as progress:
-        ensure(prepared.jars, progress)
+        ensure(_all_jars(prepared), progress)
+
+
+def _all_jars(prepared: Prepared) -> tuple[Jar, ...]:
+    return tuple(dict.fromkeys(jar for own in prepared.jars.values() for jar in own))
 
 
 def enter(argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int) -> NoReturn:
@@ -92,6 +104,7 @@ def enter(argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int
     preflight(directory.parent)
     with machine_lock(directory.name):
         fetch(prepared)
+        find_parts(prepared.definition, prepared.folder, prepared.software)
         own = {"HARNESS_RUN": directory.name, enclosure.DIRECTORY: str(directory), "HARNESS_SEED": str(seed)}
         command = enclosure.keeper([sys.executable, "-m", "harness", *argv])
         os.execve(command[0], command, dict(os.environ) | own)  # noqa: S606 - an argv list, no shell

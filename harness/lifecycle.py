@@ -29,7 +29,10 @@ from harness.findings import RunDocument
 from harness.interrupts import Interrupted, Interrupts
 from harness.ledger import evidence, schema, tables
 from harness.model import Aborted, Phase, PhaseEntered, RunEnded, RunStarted
-from harness.probes.host import HostSampler
+from harness.probes.agent import AgentProbe
+from harness.probes.host import host_sampler
+from harness.probes.pipeline import pipeline_probes
+from harness.probes.sampler import Sampler, sampled
 from harness.report.html import write_report
 from harness.report.junit import write_junit
 from harness.run import LiveRun, Order
@@ -122,12 +125,13 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
             order.definition,
             order.folder,
             order.software,
+            order.parts,
             logs=directory.logs,
             environment={"HARNESS_RUN": directory.run_id, "HARNESS_DIR": str(directory.root)},
         )
         stack = ends.enter_context(booting)
         display.say(f"        up after {seconds_between(started, MONOTONIC.now()):.1f} s")
-        ends.enter_context(_guarded(directory, stack))
+        ends.enter_context(_guarded(directory, order, stack))
         journal = ends.enter_context(contextlib.closing(Journal(directory.journal)))
         injector = ends.enter_context(contextlib.closing(Injector(stack, journal, topic=TOPIC)))
         run = LiveRun(order, stack, injector, log, display, interrupts)
@@ -136,15 +140,17 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
 
 
 @contextlib.contextmanager
-def _guarded(directory: RunDirectory, stack: LocalStack) -> Iterator[None]:
+def _guarded(directory: RunDirectory, order: Order, stack: LocalStack) -> Iterator[None]:
     """The heartbeat, the samples and the watchdog that listens for the heartbeat."""
-    sampler = HostSampler(directory.samples, stack.live_pids)
-    with Watch(directory.root, directory.run_id):
-        sampler.start()
-        try:
-            yield
-        finally:
-            sampler.stop()
+    probes = pipeline_probes(
+        order.definition, bootstrap=stack.bootstrap, source=TOPIC, vector=stack.agent is not None
+    )
+    samplers = [host_sampler(directory.samples, stack.live_pids, stack.disks())]
+    if stack.agent is not None:
+        probes.append(AgentProbe(stack.agent))
+    samplers += [Sampler(directory.samples, probe) for probe in probes]
+    with Watch(directory.root, directory.run_id), sampled(samplers):
+        yield
 
 
 def _seal(directory: RunDirectory) -> None:
@@ -154,4 +160,15 @@ def _seal(directory: RunDirectory) -> None:
         ("reads", schema.READS),
     ):
         tables.seal(directory.ledger, name, columns)
+    # What only a pipeline has; whoever reads a bucket seals it by himself.
+    for name, columns in (
+        ("inputs", schema.INPUTS),
+        ("results", schema.RESULTS),
+        ("placed", schema.PLACED),
+    ):
+        if any(directory.ledger.glob(f"{name}-*.arrow")):
+            tables.seal(directory.ledger, name, columns)
+    for name, columns in schema.BEHIND.items():
+        if any(directory.ledger.glob(f"{name}-*.arrow")):
+            tables.seal(directory.ledger, name, columns)
     tables.seal(directory.samples, "samples", schema.SAMPLES)

@@ -80,7 +80,8 @@ class Budgets(Frozen):
     """What must hold of times; None means measured and shown, not judged.
 
     A recovery's budget is ``recovery_factor`` times the time expected from the live
-    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it.
+    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it. The last six
+    are for a stack with a pipeline: see ``harness.checkers.monitoring``.
     """
 
     latency_p99_ms: float | None = None
@@ -89,6 +90,12 @@ class Budgets(Frozen):
     recovery_slack_s: float = 5.0
     load_reached: float = 0.95
     send_error_p99_ms: float = 20.0
+    result_p99_ms: float | None = None
+    throughput_share: float | None = None
+    lag_records: int | None = None
+    error_share: float | None = None
+    rss_mb: float | None = None
+    cpu_percent: float | None = None
 
 
 class _Event(Frozen):
@@ -135,6 +142,24 @@ class PhaseEntered(_Event):
     phase: Phase
 
 
+class Irregularities(Frozen):
+    """What is wrong with the records of a load, on purpose; by default nothing.
+
+    Args:
+        disorder_ms: a record's event time lies up to so much before its batch's.
+        late_share: the share of batches whose event time lies *late_by_ms* further back.
+        late_by_ms: by how much.
+        clock_skew_ms: by how much each producer's clock is wrong, in the order of the producers.
+        poison_share: the share of records that the job has to refuse.
+    """
+
+    disorder_ms: int = Field(default=0, ge=0)
+    late_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    late_by_ms: int = Field(default=10_000, ge=0)
+    clock_skew_ms: tuple[int, ...] = ()
+    poison_share: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
 class LoadPlanned(_Event):
     """What the load was asked to do. Batches are intended every 1/rate; ``record_bytes`` per value."""
 
@@ -148,6 +173,7 @@ class LoadPlanned(_Event):
     producers: int
     processes: int
     client: dict[str, str]
+    irregular: Irregularities = Irregularities()
 
 
 class Fence(Frozen):
@@ -220,6 +246,17 @@ class HopRead(_Event):
     counts: dict[str, int] = {}
 
 
+class CaughtUp(_Event):
+    """The job had worked through everything that was sent before the story asked.
+
+    ``took_s`` counts from the question; None when it did not within the story's patience.
+    """
+
+    kind: Literal["caught-up"] = "caught-up"
+    within_s: float
+    took_s: float | None
+
+
 class NotExecuted(_Event):
     """A part of the scenario that this run could not execute, and why; never counts as passed."""
 
@@ -288,6 +325,7 @@ Event = Annotated[
     | PipelinePlanned
     | JobStarted
     | HopRead
+    | CaughtUp
     | NotExecuted
     | LoadEnded
     | FencePassed

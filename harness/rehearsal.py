@@ -19,7 +19,7 @@ from harness.faults.prepare import prepare
 from harness.faults.spec import FaultSpec
 from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
 from harness.stack.definition import StackDefinition
-from harness.stack.local import disk_place
+from harness.stack.disks import disk_place
 from harness.stack.netns import NamespaceNode, Observer
 from harness.stack.seams import Node
 
@@ -158,6 +158,14 @@ class Rehearsal:
     def expect_recovery(self, *, within: float | None = None) -> None:
         """Tell of the wait."""
         self.lines.append("wait    until served as before" + (f", within {within:g} s" if within else ""))
+
+    def expect_caught_up(self, *, within: float) -> None:
+        """Tell of the wait."""
+        self.lines.append(f"wait    until the job has caught up, within {within:g} s")
+
+    def upgrade_job(self) -> None:
+        """Tell of the upgrade."""
+        self.lines.append("upgrade stop the job, start it again")
 
     def note(self, text: str, *, node: str = "") -> None:
         """Tell of the note."""

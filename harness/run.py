@@ -18,9 +18,10 @@ import psutil
 import harness
 from harness.clock import MONOTONIC, NANOS_PER_SECOND, seconds_between, wall_label
 from harness.display import Display
-from harness.errors import HarnessError, NotExpressible, StackError
+from harness.errors import BadInput, HarnessError, NotExpressible, StackError
 from harness.faults.injection import Injection, Injector
 from harness.faults.spec import FaultSpec
+from harness.hops import Hops, Site
 from harness.interrupts import Interrupts
 from harness.ledger.reader import read_through_fence
 from harness.load.engine import LoadEngine, LoadProgress
@@ -41,9 +42,10 @@ from harness.model import (
 from harness.rundir import EventLog, RunDirectory
 from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
 from harness.stack.definition import StackDefinition
-from harness.stack.kafka_files import KafkaSoftware
 from harness.stack.local import LocalStack
+from harness.stack.parts import Parts
 from harness.stack.seams import Node
+from harness.stack.software import Software
 from harness.waiting import NotYet, wait_for
 
 _DRAIN_S = 30.0
@@ -69,7 +71,8 @@ class Order:
     scenario: Scenario
     definition: StackDefinition
     folder: Path
-    software: KafkaSoftware
+    software: Software
+    parts: Parts
     directory: RunDirectory
     seed: int
     command: tuple[str, ...]
@@ -99,6 +102,7 @@ class LiveRun:
         self._log, self._display, self._interrupts = log, display, interrupts
         self._engine: LoadEngine | None = None
         self._plan: LoadPlan | None = None
+        self._hops = self._pipeline()
         self._fenced = False
         self._died: set[str] = set()
 
@@ -142,6 +146,8 @@ class LiveRun:
             self._hold_until(injection.injected_t + int(seconds * NANOS_PER_SECOND))
             self._display.say(f"heal    {fault.name}")
             self._display.now("healing")
+        if self._hops is not None:
+            self._hops.keep(injection.nodes)
         self._enter(Phase.RECOVER)
 
     @contextlib.contextmanager
@@ -172,6 +178,16 @@ class LiveRun:
         except StackError as error:
             self.note(f"not recovered: {error.why}")
 
+    def expect_caught_up(self, *, within: float) -> None:
+        """Wait until the job has worked through everything sent so far."""
+        self._display.now("waiting for the job to catch up")
+        self._needs_pipeline().wait_caught_up(within)
+
+    def upgrade_job(self) -> None:
+        """Stop the job and start it again, as its upgrade mode says."""
+        self._display.say("upgrade the job")
+        self._display.say(f"        {self._needs_pipeline().upgrade()}")
+
     def acked_in(self, *, seconds: float) -> int:
         """Count acknowledged records for *seconds*."""
         self._hold_until(MONOTONIC.now() + _STALE_NS)  # what is told now may be older than the fault
@@ -196,9 +212,13 @@ class LiveRun:
             codec=plan.frames,
             directory=directory,
             seconds=_FENCE_S,
+            closing_ms=self._hops.closing() if self._hops is not None else None,
         )
         self._record(FencePassed(t=MONOTONIC.now(), wall=wall_label(), fences=fences))
         self._fenced = True
+        if self._hops is not None:
+            self._display.now("reading every hop back")
+            self._hops.read(fences)
 
     def close(self) -> None:
         """Read back what a story that ended early left unread, as far as it can be read."""
@@ -222,6 +242,8 @@ class LiveRun:
             producers=asked.producers,
             processes=asked.processes,
             client=dict(asked.client),
+            seed=self.seed,
+            irregular=asked.irregular,
         )
 
     def _prepare(self, plan: LoadPlan, asked: LoadRequest) -> None:
@@ -230,6 +252,9 @@ class LiveRun:
             plan.topic, partitions=plan.partitions, replication=replication, config=asked.topic_config
         )
         roles.prove_ready(plan.topic, plan.frames.sentinel, _READY_S)
+        if self._hops is not None:
+            self._display.now("starting the job")
+            self._hops.open()
         client = plan.client_config
         effective = roles.effective(plan.topic) | {f"client.{key}": value for key, value in client.items()}
         self._record(environment(self._order, effective))
@@ -246,6 +271,7 @@ class LiveRun:
                 producers=plan.producers,
                 processes=plan.processes,
                 client=client,
+                irregular=plan.irregular,
             )
         )
 
@@ -285,6 +311,19 @@ class LiveRun:
                 detail=totals.detail,
             )
         )
+
+    def _pipeline(self) -> Hops | None:
+        """The hops behind the topic, if the stack has any."""
+        order = self._order
+        if order.definition.job is None:
+            return None
+        site = Site(order.definition, order.folder, self._stack, order.parts)
+        return Hops(site, order.directory, self._log, source=TOPIC)
+
+    def _needs_pipeline(self) -> Hops:
+        if self._hops is None:
+            raise BadInput(f"the stack {self._order.definition.name} has no job", fix='use stack="edge"')
+        return self._hops
 
     def _load_node(self) -> Node:
         return next(node for node in self._stack.nodes.values() if node.role == "load")

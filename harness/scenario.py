@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypedDict, Unpack
 
 import pytest
+from pydantic import ValidationError
 
 from harness.errors import BadInput, unknown_name
 from harness.faults.degrade import (
@@ -59,13 +60,34 @@ from harness.faults.selectors import (
 )
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause, split, terminate
 from harness.load.shapes import Constant, Shape
-from harness.model import Budgets, Guarantee
+from harness.model import Budgets, Guarantee, Irregularities
+from harness.promises import (
+    EVERYTHING,
+    PIPELINE,
+    archive_complete,
+    archive_intact,
+    archive_single,
+    every_record_placed,
+    integrity,
+    metrics_complete,
+    no_duplicates,
+    no_loss,
+    no_phantoms,
+    order_per_key,
+    results_exact,
+    results_single,
+    state_kept,
+)
 
 __all__ = [
+    "PIPELINE",
     "Run",
     "all_brokers",
     "all_task_managers",
     "another_broker_than",
+    "archive_complete",
+    "archive_intact",
+    "archive_single",
     "bandwidth",
     "broker",
     "clients",
@@ -73,6 +95,7 @@ __all__ = [
     "coordinator_of",
     "disk_full",
     "disk_read_only",
+    "every_record_placed",
     "flink",
     "follower_of",
     "integrity",
@@ -82,6 +105,7 @@ __all__ = [
     "latency",
     "leader_of",
     "loss",
+    "metrics_complete",
     "no_duplicates",
     "no_loss",
     "no_phantoms",
@@ -89,6 +113,8 @@ __all__ = [
     "order_per_key",
     "partition",
     "pause",
+    "results_exact",
+    "results_single",
     "s3_cuts_bodies",
     "s3_hangs",
     "s3_refuses",
@@ -96,6 +122,7 @@ __all__ = [
     "scenario",
     "split",
     "starve",
+    "state_kept",
     "task_manager",
     "terminate",
     "together",
@@ -107,10 +134,6 @@ Expect = Literal["held", "broken"]
 
 TOPIC = "orders"
 """The topic of a run's load, as selectors name it: ``leader_of("orders", 0)``."""
-
-EVERYTHING: tuple[Guarantee, ...] = tuple(
-    Guarantee(name=name) for name in ("no_loss", "no_duplicates", "order_per_key", "no_phantoms", "integrity")
-)
 
 
 class LoadOptions(TypedDict, total=False):
@@ -125,6 +148,11 @@ class LoadOptions(TypedDict, total=False):
     shape: Shape
     client: Mapping[str, str]
     topic_config: Mapping[str, str]
+    disorder_ms: int
+    late_share: float
+    late_by_ms: int
+    clock_skew_ms: tuple[int, ...]
+    poison_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +165,7 @@ class LoadRequest:
         shape: how the rate changes over time.
         client: settings of the producers, over the load's defaults.
         topic_config: settings of the topic, which is created for the load.
+        disorder_ms, late_share, late_by_ms, clock_skew_ms, poison_share: see ``Irregularities``.
     """
 
     rate: float
@@ -149,6 +178,25 @@ class LoadRequest:
     shape: Shape = field(default_factory=Constant)
     client: Mapping[str, str] = field(default_factory=dict)
     topic_config: Mapping[str, str] = field(default_factory=dict)
+    disorder_ms: int = 0
+    late_share: float = 0.0
+    late_by_ms: int = 10_000
+    clock_skew_ms: tuple[int, ...] = ()
+    poison_share: float = 0.0
+
+    @property
+    def irregular(self) -> Irregularities:
+        """What is to be wrong with the records, on purpose.
+
+        Raises:
+            BadInput: a share is not one, or a time is negative.
+        """
+        names = Irregularities.model_fields
+        try:
+            return Irregularities.model_validate({name: getattr(self, name) for name in names})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadInput(f"{first['loc'][0]} of the load does not fit", why=first["msg"]) from error
 
 
 class Injected(Protocol):
@@ -197,6 +245,21 @@ class Run(Protocol):
         """
         ...
 
+    def expect_caught_up(self, *, within: float) -> None:
+        """Wait until the job has worked through everything that was sent before now.
+
+        Args:
+            within: seconds in which it has to; judged later. Waiting goes on a while longer.
+        """
+        ...
+
+    def upgrade_job(self) -> None:
+        """Stop the job and start it again from a savepoint, the last checkpoint or nothing.
+
+        Which of them is the stack's ``flink.upgrade``.
+        """
+        ...
+
     def acked_in(self, *, seconds: float) -> int:
         """How many records are acknowledged in the next *seconds*."""
         ...
@@ -227,31 +290,6 @@ class Scenario:
     nightly: bool
     settings: Mapping[str, str] = field(default_factory=dict)
     budgets: Mapping[str, float] = field(default_factory=dict)
-
-
-def no_loss(*, allowed: int = 0) -> Guarantee:
-    """Every acknowledged record is there after the fence."""
-    return Guarantee(name="no_loss", allowed=allowed)
-
-
-def no_duplicates(*, allowed: int = 0) -> Guarantee:
-    """No record lies at two offsets."""
-    return Guarantee(name="no_duplicates", allowed=allowed)
-
-
-def order_per_key(*, allowed: int = 0) -> Guarantee:
-    """The records of one producer and key lie in the order in which they were sent."""
-    return Guarantee(name="order_per_key", allowed=allowed)
-
-
-def no_phantoms(*, allowed: int = 0) -> Guarantee:
-    """No record is there that nobody attempted, or whose attempt was refused for good."""
-    return Guarantee(name="no_phantoms", allowed=allowed)
-
-
-def integrity(*, allowed: int = 0) -> Guarantee:
-    """Every record is what was sent, where it was sent."""
-    return Guarantee(name="integrity", allowed=allowed)
 
 
 def scenario(

@@ -37,11 +37,9 @@ def main() -> int:
 def _inside(prepared: launch.Prepared) -> int:
     from harness.benchmarks.cluster import Bench
     from harness.stack.artifacts import cache_folder
-    from harness.stack.java import find_java
-    from harness.stack.kafka_files import KafkaSoftware
 
     store = cache_folder() / "jars"
-    software = KafkaSoftware(find_java(), tuple(store / jar.path for jar in prepared.jars))
+    software = prepared.software
     tools = tuple(store / jar.path for jar in launch.tools(prepared))
     result = Path(os.environ[_RESULT])
     bench = Bench(prepared.definition, prepared.folder, software, tools, result.parent)
@@ -50,11 +48,11 @@ def _inside(prepared: launch.Prepared) -> int:
 
 
 def _finish(result: Path, out: Path) -> int:
-    from harness.benchmarks import checking, quickstart
+    from harness.benchmarks import archive, checking, quickstart, windows
     from harness.benchmarks.figures import Figure, table
 
     figures = [Figure(**one) for one in json.loads(result.read_text())]
-    figures += [*checking.measure(), *quickstart.measure()]
+    figures += [*checking.measure(), *windows.measure(), *archive.measure(), *quickstart.measure()]
     (out / "figures.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
     (out / "figures.md").write_text(table(figures))
     sys.stdout.write(table(figures))

@@ -25,8 +25,8 @@ from harness.load.engine import LoadEngine
 from harness.load.plan import LoadPlan
 from harness.model import Outcome
 from harness.stack.definition import StackDefinition
-from harness.stack.kafka_files import KafkaSoftware
 from harness.stack.local import LocalStack, booted
+from harness.stack.software import Software
 
 _PARTITIONS = 12
 _RECORD_BYTES = 100
@@ -42,7 +42,7 @@ class Bench:
 
     definition: StackDefinition
     folder: Path
-    software: KafkaSoftware
+    software: Software
     tools: tuple[Path, ...]
     scratch: Path
 
@@ -105,7 +105,8 @@ class Bench:
     def _kafkas_own(self, stack: LocalStack, topic: str, records: int) -> float:
         """Records per second as ProducerPerformance reports them, same size, acks and replication."""
         stack.roles.create_topic(topic, partitions=_PARTITIONS, replication=3, config={})
-        software = replace(self.software, jars=(*self.software.jars, *self.tools))
+        kafka = self.software.kafka
+        software = replace(kafka, jars=(*kafka.jars, *self.tools))
         settings = {
             "bootstrap.servers": stack.bootstrap,
             "acks": "all",

@@ -114,7 +114,7 @@ def is_complete(evidence: Evidence, name: str) -> bool:
 def _shelf(inputs: Inputs, archive: Archive) -> Shelf:
     partition = np.concatenate((inputs.partition, archive.partition))
     end = np.concatenate((inputs.offset, archive.first_offset + archive.count))
-    partitions = np.unique(partition)
+    partitions = _distinct(partition)
     room = _last(partitions, partition, end) + 2
     return Shelf(partitions, np.concatenate(([0], np.cumsum(room)[:-1])).astype(np.int64)[: len(partitions)])
 
@@ -126,10 +126,17 @@ def _last(partitions: Ints, partition: Ints, offset: Ints) -> Ints:
     return last
 
 
+def _distinct(values: Ints) -> Ints:
+    """The values that occur, ascending; ``np.unique`` hashes, which takes ten times as long."""
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=ordered[:1] - 1) > 0]
+
+
 def _singles(positions: Ints) -> Spans:
-    """Integers, mostly ascending, as spans."""
-    ordered = np.unique(positions)
-    if not len(ordered):
+    """Integers, repeated or not, as spans."""
+    if not len(positions):
         return Spans()
+    ascend = bool((positions[1:] >= positions[:-1]).all())
+    ordered = positions if ascend else np.sort(positions)
     starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 2) > 1)
     return Spans(ordered[starts], ordered[np.append(starts[1:], len(ordered)) - 1] + 1)

@@ -18,23 +18,43 @@ from functools import partial
 from typing import TypeVar
 
 from harness.checkers import (
+    archive,
     availability,
+    behind,
+    caught_up,
     disturbances,
     duplicates,
     integrity,
     latency,
     load,
     loss,
+    metrics,
+    monitoring,
     order,
     phantoms,
+    placement,
     recovery,
+    totals,
+    windows,
 )
+from harness.checkers.accounts import accounts
+from harness.checkers.archive_survey import Survey, survey
+from harness.checkers.compared import Compared, compare
 from harness.checkers.headlines import headline
+from harness.checkers.hops import outcomes
 from harness.checkers.sequences import History, history
 from harness.checkers.timeline import phases, timeline
-from harness.findings import Finding, LatencyRow, LoadReached, Recovery, RunDocument, Unavailability
+from harness.findings import (
+    Finding,
+    HopOutcome,
+    LatencyRow,
+    LoadReached,
+    Recovery,
+    RunDocument,
+    Unavailability,
+)
 from harness.ledger.evidence import Evidence
-from harness.model import Aborted, EnvironmentSeen, RunEnded
+from harness.model import Aborted, EnvironmentSeen, PipelinePlanned, RunEnded
 from harness.verdict import Kind, Verdict, exit_code, worst
 
 T = TypeVar("T")
@@ -43,6 +63,19 @@ _LOG = logging.getLogger(__name__)
 
 _GUARANTEES: dict[str, Callable[[Evidence, History], Finding]] = {
     each.NAME: each.check for each in (loss, duplicates, order, phantoms, integrity)
+}
+
+_RESULTS: dict[str, Callable[[Compared], Finding]] = {
+    windows.EXACT: windows.check_exact,
+    windows.SINGLE: windows.check_single,
+    placement.NAME: placement.check_placement,
+    totals.NAME: totals.check_totals,
+}
+
+_ARCHIVE: dict[str, Callable[[Survey], Finding]] = {
+    archive.COMPLETE: archive.check_complete,
+    archive.SINGLE: archive.check_single,
+    archive.INTACT: archive.check_intact,
 }
 
 
@@ -87,6 +120,7 @@ def judge(evidence: Evidence, *, harness_version: str) -> RunDocument:
     started = evidence.started
     judgement = Judgement()
     _judge_records(judgement, evidence)
+    hops = _judge_hops(judgement, evidence)
     measured = _judge_times(judgement, evidence)
     _judge_soundness(judgement, evidence)
     findings = tuple(judgement.findings)
@@ -110,6 +144,7 @@ def judge(evidence: Evidence, *, harness_version: str) -> RunDocument:
         unavailability=measured.outages,
         latency=measured.latency,
         load=measured.load,
+        hops=hops,
         phases=_phases(evidence),
         environment=_environment(evidence),
         command=started.command,
@@ -123,6 +158,43 @@ def _judge_records(judgement: Judgement, evidence: Evidence) -> None:
         return
     for name, check in _GUARANTEES.items():
         judgement.add(name, Kind.GUARANTEE, partial(check, evidence, sets))
+    hops: list[tuple[str, Callable[[], Finding | None]]] = []
+    hops = judgement.attempt("hops", Kind.SOUNDNESS, lambda: [*behind.guarantees(evidence)], hops)
+    for name, judge_hop in hops:
+        judgement.add(name, Kind.GUARANTEE, judge_hop)
+
+
+def _judge_hops(judgement: Judgement, evidence: Evidence) -> tuple[HopOutcome, ...]:
+    """Judge what lies behind the source topic, if anything does."""
+    plan = evidence.last(PipelinePlanned)
+    if plan is None:
+        return ()
+    asked = {guarantee.name for guarantee in evidence.started.guarantees}
+    if "results" in plan.parts or asked & _RESULTS.keys():
+        _judge_results(judgement, evidence, plan)
+    if "archive" in plan.parts or asked & _ARCHIVE.keys():
+        _judge_archive(judgement, evidence)
+    judgement.add(metrics.NAME, Kind.GUARANTEE, lambda: metrics.check(evidence))
+    found: tuple[HopOutcome, ...] = ()
+    return judgement.attempt("hops", Kind.SOUNDNESS, lambda: outcomes(evidence, judgement.findings), found)
+
+
+def _judge_results(judgement: Judgement, evidence: Evidence, plan: PipelinePlanned) -> None:
+    compared = judgement.attempt(
+        "results_readable", Kind.SOUNDNESS, lambda: compare(accounts(evidence, plan)), None
+    )
+    if compared is None:
+        return
+    for name, check in _RESULTS.items():
+        judgement.add(name, Kind.GUARANTEE, partial(check, compared))
+
+
+def _judge_archive(judgement: Judgement, evidence: Evidence) -> None:
+    held = judgement.attempt("archive_readable", Kind.SOUNDNESS, lambda: survey(evidence), None)
+    if held is None:
+        return
+    for name, check in _ARCHIVE.items():
+        judgement.add(name, Kind.GUARANTEE, partial(check, held))
 
 
 def _judge_times(judgement: Judgement, evidence: Evidence) -> Measured:
@@ -142,6 +214,10 @@ def _judge_times(judgement: Judgement, evidence: Evidence) -> Measured:
     judgement.add("recovery", Kind.BUDGET, lambda: recovery.check(evidence, time, returned, starved=starved))
     judgement.add("latency_p99", Kind.BUDGET, lambda: latency.check(evidence, time, starved=starved))
     judgement.add("load_reached", Kind.BUDGET, lambda: load.check_reached(evidence, starved=starved))
+    for name in monitoring.CONCERNS:
+        concern = partial(monitoring.check, name, evidence, time, starved=starved)
+        judgement.add(name, Kind.BUDGET, concern)
+    judgement.add("caught_up", Kind.BUDGET, lambda: caught_up.check(evidence, starved=starved))
     rows: dict[str, LatencyRow] = {}
     rows = judgement.attempt("latency", Kind.BUDGET, lambda: latency.rows(evidence, time), rows)
     return Measured(outages, returned, rows, reached)

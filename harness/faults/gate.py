@@ -245,10 +245,10 @@ def _state(spec: FaultSpec) -> GateState:
     match spec.kind:
         case "s3_refuse":
             assert spec.status is not None, spec
-            return GateState("refuse", 0, share=share, status=spec.status)
+            return GateState("refuse", share=share, status=spec.status)
         case "s3_slow":
             assert spec.ms is not None, spec
-            return GateState("slow", 0, delay_ms=spec.ms, bytes_per_s=spec.bytes_per_s)
+            return GateState("slow", delay_ms=round(spec.ms), bytes_per_s=round(spec.bytes_per_s or 0))
         case "s3_truncate":
-            return GateState("truncate", 0, share=share)
-    return GateState("hang", 0)
+            return GateState("truncate", share=share)
+    return GateState("hang")

@@ -20,7 +20,7 @@ from harness.ledger import schema
 from harness.ledger.gunzip import Gunzip
 from harness.ledger.lines import Lines, parse
 from harness.ledger.scan import breaks
-from harness.ledger.tables import TableWriter, seal
+from harness.ledger.tables import TableWriter
 from harness.rundir import RunDirectory
 from harness.s3 import Listed, ObjectError, S3Client
 
@@ -178,8 +178,6 @@ class _Store:
     def close(self) -> None:
         self._archive.close()
         self._objects.close()
-        seal(self._folder, "archive", schema.ARCHIVE)
-        seal(self._folder, "objects", schema.OBJECTS)
 
     def counts(self, *, uploads: int, scratch: int) -> ArchiveCounts:
         return ArchiveCounts(**{**self._counted, "uploads": uploads, "scratch": scratch})

@@ -72,18 +72,8 @@ class Announced:
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
-    """The ``samples`` of every probe."""
-
-    t: Ints
-    source: Words
-    name: Words
-    value: Floats
-
-
-@dataclass(frozen=True, eq=False)
 class Inputs:
-    """The ``inputs`` table: the source log's records, in log order."""
+    """The ``inputs`` table."""
 
     partition: Ints
     offset: Ints
@@ -96,8 +86,37 @@ class Inputs:
 
 
 @dataclass(frozen=True, eq=False)
+class Results:
+    """The ``results`` table."""
+
+    partition: Ints
+    offset: Ints
+    key: Ints
+    window_ms: Ints
+    count: Ints
+    sum: Ints
+    min: Ints
+    max: Ints
+    fingerprint: Ints
+    total_count: Ints
+    total_sum: Ints
+    made_ms: Ints
+    appended_ms: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The ``placed`` table."""
+
+    place: Words
+    reason: Words
+    partition: Ints
+    offset: Ints
+
+
+@dataclass(frozen=True, eq=False)
 class Archive:
-    """The ``archive`` table: runs of archived records."""
+    """The ``archive`` table."""
 
     object: Ints
     first_line: Ints
@@ -108,7 +127,7 @@ class Archive:
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """The ``objects`` table: every object of the archive."""
+    """The ``objects`` table."""
 
     object: Ints
     bucket: Words
@@ -118,9 +137,27 @@ class Objects:
     flaw: Words
 
 
-def none_of(shape: type[E], columns_of: pa.Schema) -> E:
-    """A *shape* without rows."""
-    return columns(shape, columns_of.empty_table())
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The ``samples`` of every probe."""
+
+    t: Ints
+    source: Words
+    name: Words
+    value: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Scrapes:
+    """The ``scrapes`` table."""
+
+    t_ms: Ints
+    instance: Words
+    events: Ints
+    shaped: Ints
+    refused: Ints
+    repeated: Ints
+    object: Ints
 
 
 @dataclass(frozen=True)
@@ -133,10 +170,13 @@ class Evidence:
     announced: Announced
     reads: Reads
     samples: Samples
+    inputs: Inputs = field(default_factory=lambda: empty(Inputs, schema.INPUTS))
+    results: Results = field(default_factory=lambda: empty(Results, schema.RESULTS))
+    placed: Placed = field(default_factory=lambda: empty(Placed, schema.PLACED))
+    archive: Archive = field(default_factory=lambda: empty(Archive, schema.ARCHIVE))
+    objects: Objects = field(default_factory=lambda: empty(Objects, schema.OBJECTS))
+    scrapes: Scrapes = field(default_factory=lambda: empty(Scrapes, schema.SCRAPES))
     tail_cut: bool = False
-    inputs: Inputs = field(default_factory=lambda: none_of(Inputs, schema.INPUTS))
-    archive: Archive = field(default_factory=lambda: none_of(Archive, schema.ARCHIVE))
-    objects: Objects = field(default_factory=lambda: none_of(Objects, schema.OBJECTS))
 
     @cached_property
     def started(self) -> RunStarted:
@@ -161,25 +201,34 @@ def load(directory: RunDirectory) -> Evidence:
     Raises:
         EvidenceError: a file is damaged beyond its tail, or of another version.
     """
-    attempts, cut_attempts = tables.read(directory.ledger, "attempts", schema.ATTEMPTS)
-    announced, cut_announced = tables.read(directory.ledger, "announced", schema.ANNOUNCED)
-    reads, cut_reads = tables.read(directory.ledger, "reads", schema.READS)
+    cuts = []
+
+    def read(shape: type[E], name: str, columns_of: pa.Schema) -> E:
+        table, cut = tables.read(directory.ledger, name, columns_of)
+        cuts.append(cut)
+        return columns(shape, table)
+
     samples, _ = tables.read(directory.samples, "samples", schema.SAMPLES)
-    inputs, cut_inputs = tables.read(directory.ledger, "inputs", schema.INPUTS)
-    archive, cut_archive = tables.read(directory.ledger, "archive", schema.ARCHIVE)
-    objects, cut_objects = tables.read(directory.ledger, "objects", schema.OBJECTS)
     return Evidence(
         events=tuple(directory.read_events()),
         journal=tuple(directory.read_journal()),
-        attempts=columns(Attempts, attempts),
-        announced=columns(Announced, announced),
-        reads=columns(Reads, reads),
+        attempts=read(Attempts, "attempts", schema.ATTEMPTS),
+        announced=read(Announced, "announced", schema.ANNOUNCED),
+        reads=read(Reads, "reads", schema.READS),
         samples=columns(Samples, samples),
-        tail_cut=any((cut_attempts, cut_announced, cut_reads, cut_inputs, cut_archive, cut_objects)),
-        inputs=columns(Inputs, inputs),
-        archive=columns(Archive, archive),
-        objects=columns(Objects, objects),
+        inputs=read(Inputs, "inputs", schema.INPUTS),
+        results=read(Results, "results", schema.RESULTS),
+        placed=read(Placed, "placed", schema.PLACED),
+        archive=read(Archive, "archive", schema.ARCHIVE),
+        objects=read(Objects, "objects", schema.OBJECTS),
+        scrapes=read(Scrapes, "scrapes", schema.SCRAPES),
+        tail_cut=any(cuts),
     )
+
+
+def empty(shape: type[E], schema_: pa.Schema) -> E:
+    """A *shape* without a row, for a run that has no such table."""
+    return columns(shape, schema_.empty_table())
 
 
 def columns(shape: type[E], table: pa.Table) -> E:

@@ -22,8 +22,8 @@ _TEMPLATE = np.frombuffer(b'{"p":,"o":,"id":"//","k":,"t":,"v":}\n', np.uint8)
 _BEFORE = np.asarray([4, 9, 16, 17, 18, 24, 29, 34])
 """Which character of the template stands before each number: p, o, A, B, C, k, t, v."""
 _PARTITION, _OFFSET, _NAMED = 0, 1, 3
-_WIDEST = 18
-"""Digits that an int64 surely holds."""
+_WIDEST, _WIDEST_PARTITION = 18, 9
+"""Digits that an int64 surely holds, and an int32."""
 _KEYS = ("p", "o", "id", "k", "t", "v")
 _ID = re.compile(r"\d{1,18}/(\d{1,18})/\d{1,18}\Z")
 _ZERO = ord("0")
@@ -66,8 +66,10 @@ def _exact(text: Bytes) -> tuple[Ints, Ints, Ints] | None:
     places = borders.reshape(rows, width)
     starts, ends = places[:, _BEFORE] + 1, places[:, _BEFORE + 1]
     sizes = ends - starts
+    fits = sizes.min() >= 1 and sizes.max() <= _WIDEST and sizes[:, _PARTITION].max() <= _WIDEST_PARTITION
+    # Digits may stand in no other place: the numbers make up the whole rest of each line.
     whole = (sizes.sum(axis=1) + width == np.diff(places[:, -1], prepend=-1)).all()
-    if not whole or sizes.min() < 1 or sizes.max() > _WIDEST or _leading_zeros(text, starts, sizes):
+    if not (fits and whole) or _leading_zeros(text, starts, sizes):
         return None
     wanted = (_PARTITION, _OFFSET, _NAMED)
     partition, offset, named = (_numbers(text, ends[:, each], sizes[:, each]) for each in wanted)
@@ -115,7 +117,7 @@ def _one(line: bytes, number: int) -> tuple[int, int] | str:
     if named is None or not all(type(each) is int and abs(each) < 10**_WIDEST for each in numbers):
         return f"not numbers: line {number}"
     partition, offset = told["p"], told["o"]
-    if partition < 0 or offset < 0:
+    if not 0 <= partition < 10**_WIDEST_PARTITION or offset < 0:
         return f"not numbers: line {number}"
     if partition != int(named[1]):
         return _misplaced(number, int(named[1]), partition)

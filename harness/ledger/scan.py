@@ -39,6 +39,30 @@ class Records:
         return len(self.producer)
 
 
+FLAWS = ("", "length", "magic", "version", "checksum", "time", "value")
+"""What the job may have against a record, in the order in which it looks; empty: nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """What record values carry beside their ids, one entry each; what could not be parsed is -1.
+
+    ``flaw`` holds indices of ``FLAWS``. ``control`` marks intact sentinels of any run: the job takes
+    them for its clock and nothing else. Ids are those of the frames, whoever's they are.
+    """
+
+    producer: Ints
+    sequence: Ints
+    key: Ints
+    event_ms: Ints
+    value: Ints
+    flaw: Ints
+    control: Flags
+
+    def __len__(self) -> int:
+        return len(self.flaw)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One row of ``reads``, in the order of ``harness.ledger.schema.READS``."""

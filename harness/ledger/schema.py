@@ -13,16 +13,18 @@ Three tables, each an Arrow IPC stream per writer while the run goes on
               sequences of one producer. ``state`` is a ``ReadState``; rows that are not GOOD hold one
               record each, with producer and first_seq as far as they could be parsed, else -1.
 
-A stack with a pipeline behind the topic has five more, of what each hop held in the end:
+A stack with a pipeline behind the topic has six more, of what each hop held in the end:
 
-``inputs``    one row per record of the source log that is one of the load's, in log order: its id, the
-              key, event time and value it carries, and whether the job may take it (``flaw`` is empty)
-              or has to refuse it (what is wrong with it).
+``inputs``    one row per record of the source log, sentinels left out, by partition in log order: the id,
+              key, event time and value it carries (-1 where it carries none), and whether the job may
+              take it (``flaw`` is empty) or has to refuse it (what is wrong with it).
 ``results``   one row per window result, as read from the results topic.
 ``placed``    one row per record that the job put elsewhere than into a window: ``place`` is "late" or
               "dead", ``reason`` the job's own word.
 ``archive``   one row per run of archived records of one source partition: consecutive offsets and lines.
-``objects``   one row per object of the archive: its size, lines, and what is wrong with it, if anything.
+``objects``   one row per object of the archive or the metrics bucket, numbered in each: its size, lines, and
+              what is wrong with it, if anything.
+``scrapes``   one row per page of metrics and object of the metrics bucket that holds events of it.
 
 All instants are CLOCK_MONOTONIC nanoseconds. ``t_intended`` is when the plan wanted the batch
 sent, ``t_sent`` when it was handed to the client, ``t_done`` when its outcome was known.
@@ -123,7 +125,29 @@ OBJECTS = pa.schema(
     ]
 )
 
+SCRAPES = pa.schema(
+    [
+        ("t_ms", pa.int64()),
+        ("instance", pa.string()),
+        ("events", pa.int64()),
+        ("shaped", pa.int64()),
+        ("refused", pa.int64()),
+        ("repeated", pa.int64()),
+        ("object", pa.int32()),
+    ]
+)
+
 SAMPLES = pa.schema(
     [("t", pa.int64()), ("source", pa.string()), ("name", pa.string()), ("value", pa.float64())]
 )
 """Probe samples in long form: ``source`` is a node or "harness", ``value`` in the unit the name ends in."""
+
+BEHIND = {
+    "inputs": INPUTS,
+    "results": RESULTS,
+    "placed": PLACED,
+    "archive": ARCHIVE,
+    "objects": OBJECTS,
+    "scrapes": SCRAPES,
+}
+"""The tables of the hops behind the source topic, by name; a run without a pipeline has none of them."""

@@ -8,7 +8,7 @@ instant is a row in neither.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from harness.rundir import private, unwritable
 Row = tuple[float | str, ...]
 
 _FLUSH_ROWS = 512
+_FLUSH_COLUMN_ROWS = 65_536
 
 
 class TableWriter:
@@ -30,6 +31,8 @@ class TableWriter:
     def __init__(self, folder: Path, name: str, schema: pa.Schema, *, writer: str = "0") -> None:
         self._schema = schema
         self._pending: list[Row] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._waiting = 0
         path = folder / f"{name}-{writer}.arrow"
         try:
             self._file = open(path, "wb", opener=private)  # noqa: SIM115 - closed by close()
@@ -44,10 +47,20 @@ class TableWriter:
         if len(self._pending) >= _FLUSH_ROWS:
             self.flush()
 
-    def add_columns(self, *columns: Sequence[float | str] | npt.NDArray[np.int64]) -> None:
-        """Append many rows at once, given as columns in the order of the schema, and flush them."""
-        self.flush()
-        self._write(columns)
+    def add_columns(self, *columns: npt.NDArray[np.int64] | pa.Array) -> None:
+        """Append many rows at once, column by column in the order of the schema.
+
+        They reach the kernel in batches of at least ``_FLUSH_COLUMN_ROWS`` rows, and with ``flush``.
+
+        Raises:
+            MissingAbility: the disk is full.
+        """
+        whole = [pa.array(c).cast(f.type) for c, f in zip(columns, self._schema, strict=True)]
+        batch = pa.record_batch(whole, schema=self._schema)
+        self._batches.append(batch)
+        self._waiting += batch.num_rows
+        if self._waiting >= _FLUSH_COLUMN_ROWS:
+            self.flush()
 
     def flush(self) -> None:
         """Hand every pending row to the kernel.
@@ -55,17 +68,26 @@ class TableWriter:
         Raises:
             MissingAbility: the disk is full.
         """
-        if self._pending:
-            self._write(zip(*self._pending, strict=True))
-            self._pending.clear()
-
-    def _write(self, columns: Iterable[Sequence[float | str] | npt.NDArray[np.int64]]) -> None:
-        arrays = [pa.array(c, type=f.type) for c, f in zip(columns, self._schema, strict=True)]
+        batches = self._taken()
         try:
-            self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
-            self._file.flush()
+            for batch in batches:
+                self._stream.write_batch(batch)
+            if batches:
+                self._file.flush()
         except OSError as error:
             raise unwritable(self._path, error) from error
+
+    def _taken(self) -> list[pa.RecordBatch]:
+        """What is pending, as record batches that are no longer pending."""
+        found: list[pa.RecordBatch] = []
+        if self._batches:
+            found += pa.Table.from_batches(self._batches).combine_chunks().to_batches()
+        if self._pending:
+            columns = zip(*self._pending, strict=True)
+            arrays = [pa.array(c, type=f.type) for c, f in zip(columns, self._schema, strict=True)]
+            found.append(pa.record_batch(arrays, schema=self._schema))
+        self._pending, self._batches, self._waiting = [], [], 0
+        return found
 
     def close(self) -> None:
         """Flush and end the stream."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.clock import MONOTONIC, NANOS_PER_SECOND
+from harness.clock import MONOTONIC, NANOS_PER_SECOND, wall_at_zero_ms
 from harness.errors import LoadError, StackError
 from harness.load import status
 from harness.load.plan import LoadPlan
@@ -100,7 +100,9 @@ class LoadEngine:
     """
 
     def __init__(self, plan: LoadPlan, *, enter: Enter, folder: Path, logs: Path) -> None:
-        self._plan = plan
+        # All workers map instants to event time alike, and as the plan on disk says.
+        zero = plan.wall_at_zero_ms or wall_at_zero_ms()
+        self._plan = plan.model_copy(update={"wall_at_zero_ms": zero})
         self._enter = enter
         self._folder = folder
         self._logs = logs

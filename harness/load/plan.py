@@ -18,7 +18,7 @@ from harness.clock import NANOS_PER_SECOND
 from harness.errors import BadInput
 from harness.load.frames import MIN_RECORD_BYTES, Frames
 from harness.load.shapes import Constant, Shape
-from harness.model import Frozen
+from harness.model import Frozen, Irregularities
 
 _BATCH_SECONDS = 0.010
 _SATURATION_BATCH = 1_000
@@ -52,6 +52,9 @@ class LoadPlan(Frozen):
         first_producer: the smallest producer incarnation of this load; a second load in the same
             run starts above the first one's.
         start_delay: seconds between the order to start and the first intended instant.
+        seed: of what is irregular.
+        wall_at_zero_ms: the wall clock, milliseconds since 1970, at instant 0 of the monotonic one;
+            0: as it is when the load starts.
     """
 
     run_id: str
@@ -72,6 +75,9 @@ class LoadPlan(Frozen):
     in_flight: int = 60_000
     start_delay: float = 0.2
     client: dict[str, str] = {}
+    seed: int = 0
+    wall_at_zero_ms: int = 0
+    irregular: Irregularities = Irregularities()
 
     @model_validator(mode="after")
     def _makes_sense(self) -> LoadPlan:
@@ -91,6 +97,8 @@ class LoadPlan(Frozen):
         idle = not 1 <= self.processes <= self.producers
         fix = "1 up to the number of producers"
         yield idle, f"{self.processes} processes cannot share {self.producers} producers", fix
+        skewed = len(self.irregular.clock_skew_ms)
+        yield skewed > self.producers, f"{skewed} clocks are skewed", f"{self.producers} producers have one"
         yield self.batch < 0, f"a batch of {self.batch} records is negative", "0 chooses one"
 
     @property

@@ -22,6 +22,7 @@ from harness.errors import LoadError
 from harness.load import outcomes
 from harness.load.frames import headers
 from harness.load.plan import LoadPlan, Slot
+from harness.load.readings import Readings
 from harness.load.tally import Batch, Closed, Counts, Landed, Rows, Tally
 from harness.model import Outcome
 
@@ -92,6 +93,7 @@ class Session:
         self._plan = plan
         self._clock = clock
         self._frames = plan.frames
+        self._readings = Readings(plan, producer)
         self._count = plan.batch_records
         self._keys = [plan.keys_of(partition) for partition in range(plan.partitions)]
         self._tally = Tally(producer, self._count, attempts, counts)
@@ -149,12 +151,16 @@ class Session:
         return self._tally.abandon(error, self._clock.now())
 
     def _messages(self, slot: Slot, first: int) -> list[dict[str, bytes | KafkaError]]:
+        carried = self._readings.of_batch(slot.partition, first, self._count, slot.t_intended)
         values = self._frames.encode_batch(
             producer=self.producer,
             partition=slot.partition,
             first_sequence=first,
             count=self._count,
             t_intended=slot.t_intended,
+            key=carried.key,
+            event_ms=carried.event_ms,
+            value=carried.value,
         )
         keys = self._keys[slot.partition]
         turn = first % len(keys)

@@ -14,6 +14,7 @@ from pathlib import PurePath
 
 from harness.findings import FaultOutcome, Finding, LatencyRow, Recovery, RunDocument, Witness
 from harness.ledger import evidence
+from harness.model import NotExecuted
 from harness.report import phrases
 from harness.report.advice import next_step
 from harness.report.charts import Bar
@@ -27,6 +28,9 @@ from harness.report.headline import (
     headline,
     troubles,
 )
+from harness.report.hops import HOPS, HopRow, hops_of, not_executed_of
+from harness.report.pipeline import PipelineView, pipeline_of
+from harness.report.resources import Resources, resources_of
 from harness.report.timeline import Note, Timeline, notes_of, timeline_of
 from harness.rundir import RunDirectory
 from harness.verdict import Kind, Verdict
@@ -140,6 +144,12 @@ class ReportDocument:
     groups: tuple[FindingGroup, ...]
     recovery: tuple[RecoveryRow, ...]
     timeline: Timeline | None
+    hops: tuple[HopRow, ...]
+    not_executed: str
+    left_out: tuple[Pair, ...]
+    """What was not executed beside the hops, and why."""
+    pipeline: PipelineView | None
+    resources: Resources | None
     notes: tuple[Note, ...]
     latency: tuple[LatencyLine, ...]
     load: tuple[Pair, ...]
@@ -162,6 +172,7 @@ def prepare(directory: RunDirectory) -> ReportDocument:
     stored = evidence.load(directory)
     found = troubles(document)
     notes = notes_of(stored)
+    missing = not_executed_of(stored)
     listed, left_out = artefacts(directory)
     return ReportDocument(
         run_id=document.run_id,
@@ -172,10 +183,15 @@ def prepare(directory: RunDirectory) -> ReportDocument:
         cause=_sentence(found[0].summary) if found else "",
         cause_name=found[0].name if found else "",
         in_force=_in_force(document),
-        facts=_facts(document),
+        facts=_facts(document, missing),
         groups=_groups(document),
         recovery=_recoveries(document),
         timeline=timeline_of(document, stored, notes),
+        hops=hops_of(document, stored),
+        not_executed=phrases.listing(event.part for event in missing),
+        left_out=tuple((event.part, event.reason) for event in missing if event.part not in HOPS),
+        pipeline=pipeline_of(document, stored, notes),
+        resources=resources_of(document, stored),
         notes=notes,
         latency=tuple(_latency(phase, row) for phase, row in document.latency.items()),
         load=_load(document),
@@ -192,8 +208,9 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _facts(document: RunDocument) -> tuple[Pair, ...]:
+def _facts(document: RunDocument, missing: tuple[NotExecuted, ...]) -> tuple[Pair, ...]:
     records = phrases.count(document.load.records) if document.load else phrases.NONE
+    left_out = (("Not executed", phrases.plural(len(missing), "part")),) if missing else ()
     return (
         ("Run", document.run_id),
         ("Seed", str(document.seed)),
@@ -203,6 +220,7 @@ def _facts(document: RunDocument) -> tuple[Pair, ...]:
         ("Faults", str(len(document.faults))),
         ("Harness", document.harness_version),
         ("Exit code", str(document.exit_code)),
+        *left_out,
     )
 
 

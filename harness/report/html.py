@@ -7,15 +7,20 @@ forgotten. Equal run directories give equal bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import charts
+from harness.report import charts, pipeline_charts
+from harness.report.canvas import NARROW, WIDE
 from harness.report.document import ReportDocument, prepare
 from harness.report.plaintext import visible
 from harness.rundir import RunDirectory
+
+T = TypeVar("T")
 
 
 def write_report(directory: RunDirectory) -> Path:
@@ -34,12 +39,29 @@ def render(report: ReportDocument) -> str:
     page = _environment().get_template("report.html.j2")
     wide = narrow = None
     if report.timeline:
-        wide = charts.timeline("wide", report.timeline, charts.WIDE)
-        narrow = charts.timeline("narrow", report.timeline, charts.NARROW)
+        wide = charts.timeline("wide", report.timeline, WIDE)
+        narrow = charts.timeline("narrow", report.timeline, NARROW)
     bars = [
         charts.recovery_bar(f"recovery-{n}", row.sentence, row.bar) for n, row in enumerate(report.recovery)
     ]
-    return page.render(report=report, wide=wide, narrow=narrow, bars=bars) + "\n"
+    return (
+        page.render(
+            report=report,
+            wide=wide,
+            narrow=narrow,
+            bars=bars,
+            pipeline=_twice(pipeline_charts.pipeline, report.pipeline),
+            resources=_twice(pipeline_charts.resources, report.resources),
+        )
+        + "\n"
+    )
+
+
+def _twice(draw: Callable[[str, T, int], Markup], shown: T | None) -> tuple[Markup, Markup] | None:
+    """A drawing for a wide and for a narrow screen, or nothing to draw."""
+    if shown is None:
+        return None
+    return draw("wide", shown, WIDE), draw("narrow", shown, NARROW)
 
 
 def _environment() -> Environment:

@@ -1,20 +1,21 @@
 """``junit.xml``: the run as one test suite, for CI systems that know nothing else.
 
 One case says the verdict, then one per finding and one per fault. A guarantee
-or budget that broke is a *failure*, what could not be proven is an *error*, and
-nothing is ever *skipped*. Invariant: the suite is green exactly when the exit
-code is 0.
+or budget that broke is a *failure*, what could not be proven is an *error*; only
+a part that the run itself said it could not execute is *skipped*, with its
+reason. Invariant: the suite is green exactly when the exit code is 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from harness.errors import ExitCode
 from harness.findings import FaultOutcome, Finding, RunDocument
+from harness.model import NotExecuted
 from harness.report.headline import Headline, fault_label, fault_verdict, headline
 from harness.report.phrases import counts
 from harness.report.plaintext import one_line, visible
@@ -39,23 +40,26 @@ def write_junit(directory: RunDirectory) -> Path:
         EvidenceError: ``run.json`` cannot be read or contradicts itself.
         MissingAbility: the folder cannot be written.
     """
-    directory.write(directory.junit, junit(directory.read_document()))
+    missing = [event for event in directory.read_events() if isinstance(event, NotExecuted)]
+    directory.write(directory.junit, junit(directory.read_document(), missing))
     return directory.junit
 
 
-def junit(document: RunDocument) -> str:
-    """*document* as JUnit XML.
+def junit(document: RunDocument, missing: Sequence[NotExecuted] = ()) -> str:
+    """*document* as JUnit XML; each part in *missing* is a test that was skipped.
 
     Raises:
         EvidenceError: the document contradicts itself.
     """
     cases = list(_cases(document, headline(document)))
-    suite = ET.Element("testsuite", _attributes(document, cases))
+    suite = ET.Element("testsuite", _attributes(document, cases, len(missing)))
     properties = ET.SubElement(suite, "properties")
     for name, value in _properties(document):
         ET.SubElement(properties, "property", name=name, value=one_line(value))
     for case in cases:
         _append(suite, document.scenario, case)
+    for event in missing:
+        _append_skipped(suite, document.scenario, event)
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
@@ -75,14 +79,14 @@ def _cases(document: RunDocument, top: Headline) -> Iterator[_Case]:
         yield _Case(name, "fault", judged, summary, "\n".join(fault.commands), _held(fault))
 
 
-def _attributes(document: RunDocument, cases: list[_Case]) -> dict[str, str]:
+def _attributes(document: RunDocument, cases: list[_Case], skipped: int) -> dict[str, str]:
     verdicts = [case.verdict for case in cases]
     return {
         "name": one_line(f"edge-harness {document.scenario}"),
-        "tests": str(len(cases)),
+        "tests": str(len(cases) + skipped),
         "failures": str(sum(v in (Verdict.FAIL, Verdict.UNSAFE) for v in verdicts)),
         "errors": str(verdicts.count(Verdict.UNKNOWN)),
-        "skipped": "0",
+        "skipped": str(skipped),
         "time": f"{document.duration_s:.3f}",
         "timestamp": one_line(document.started_at),
     }
@@ -111,6 +115,12 @@ def _append(suite: ET.Element, scenario: str, case: _Case) -> None:
     message = one_line(case.message)
     told = ET.SubElement(element, tag, type=f"{case.group}-{case.verdict.lower()}", message=message)
     told.text = visible(case.detail)
+
+
+def _append_skipped(suite: ET.Element, scenario: str, event: NotExecuted) -> None:
+    place = f"harness.{one_line(scenario)}.part"
+    element = ET.SubElement(suite, "testcase", classname=place, name=one_line(event.part), time="0.000")
+    ET.SubElement(element, "skipped", message=one_line(f"not executed: {event.reason}"))
 
 
 def _detail(found: Finding) -> str:

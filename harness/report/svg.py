@@ -142,12 +142,17 @@ def hatch(name: str, css: str, kind: int) -> Markup:
     ).format(name, css, css, strokes[kind % len(strokes)])
 
 
-def drawing(name: str, width: float, height: float, title: str, desc: str, parts: Sequence[Markup]) -> Markup:
-    """A whole SVG with its text alternatives; *name* prefixes its ids and must be unique on the page."""
+def drawing(
+    name: str, width: float, height: float, title: str, desc: str, parts: Sequence[Markup], css: str = ""
+) -> Markup:
+    """A whole SVG with its text alternatives; *name* prefixes its ids and must be unique on the page.
+
+    Its class is *css*, or *name* where none is given.
+    """
     return Markup(
-        '<svg class="{0}" viewBox="0 0 {1:.0f} {2:.0f}" role="img" aria-labelledby="{0}-title {0}-desc">'
+        '<svg class="{6}" viewBox="0 0 {1:.0f} {2:.0f}" role="img" aria-labelledby="{0}-title {0}-desc">'
         '<title id="{0}-title">{3}</title><desc id="{0}-desc">{4}</desc>\n{5}\n</svg>'
-    ).format(name, width, height, one_line(title), one_line(desc), Markup("\n").join(parts))
+    ).format(name, width, height, one_line(title), one_line(desc), Markup("\n").join(parts), css or name)
 
 
 def _stretches(xs: Floats, ys: Floats) -> Iterator[list[str]]:

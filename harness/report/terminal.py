@@ -8,6 +8,7 @@ the CI runner, whatever a broker or a user wrote into it.
 from __future__ import annotations
 
 from harness.findings import RunDocument, Witness
+from harness.model import NotExecuted
 from harness.report import phrases
 from harness.report.headline import Trouble, expectation, fault_verdict, headline, troubles
 from harness.report.plaintext import log_line
@@ -20,8 +21,10 @@ _MOST_CAUSES = 5
 def summary_lines(document: RunDocument, directory: RunDirectory | None = None) -> list[str]:
     """The verdict, its first causes, the run, the report's path in *directory*, and the exit code.
 
+    What was not executed is known to *directory* alone.
+
     Raises:
-        EvidenceError: the document contradicts itself.
+        EvidenceError: the document contradicts itself, or the directory cannot be read.
     """
     top = headline(document)
     found = troubles(document)
@@ -30,11 +33,18 @@ def summary_lines(document: RunDocument, directory: RunDirectory | None = None) 
         lines += _cause(trouble)
     if len(found) > _MOST_CAUSES:
         lines.append(f"  and {len(found) - _MOST_CAUSES} more in the report")
-    lines += [_proven(document), f"run {document.run_id}, seed {document.seed}"]
+    lines += [*_not_executed(directory), _proven(document), f"run {document.run_id}, seed {document.seed}"]
     if directory is not None:
         lines.append(f"report {directory.report}")
     lines.append(f"exit code {top.exit_code}: {top.meaning}")
     return [_indented(line) for line in lines if line]
+
+
+def _not_executed(directory: RunDirectory | None) -> list[str]:
+    if directory is None or not directory.events.exists():
+        return []
+    missing = [event for event in directory.read_events() if isinstance(event, NotExecuted)]
+    return [f"  not executed {event.part}: {event.reason}" for event in missing]
 
 
 def _cause(trouble: Trouble) -> list[str]:

@@ -2,7 +2,7 @@
 
 A lock (``fixtures/locks/NAME.lock``) has one jar a line::
 
-    GROUP:ARTIFACT:VERSION sha256:HEX BYTES
+    GROUP:ARTIFACT:VERSION[:CLASSIFIER] sha256:HEX BYTES
 
 Every start hashes every jar. A missing or damaged one is fetched again through
 Maven's layout by ``jgo`` into a folder of its own and moved into place only when
@@ -43,8 +43,8 @@ class Jar:
     @property
     def path(self) -> Path:
         """Where it lies below a repository folder, in Maven's layout."""
-        group, artifact, version = self.coordinates.split(":")
-        return Path(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
+        group, artifact, version, *classifier = self.coordinates.split(":")
+        return Path(*group.split("."), artifact, version, "-".join((artifact, version, *classifier)) + ".jar")
 
 
 Fetcher: TypeAlias = Callable[[Jar, Path], Path]
@@ -180,6 +180,6 @@ def _fetch_one(jar: Jar, scratch: Path, store: Path, fetch: Fetcher) -> None:
 
 def _parsed(line: str, path: Path) -> Jar:
     match line.split():
-        case [coordinates, digest, size] if coordinates.count(":") == 2 and size.isdigit():
+        case [coordinates, digest, size] if coordinates.count(":") in {2, 3} and size.isdigit():
             return Jar(coordinates, digest.removeprefix("sha256:"), int(size))
     raise BadInput(f"{path} has a damaged line", why=line[:80], fix="restore the file from the release")

@@ -34,7 +34,7 @@ class GateState:
     """
 
     kind: Kind
-    until: float
+    until: float = 0.0
     share: float = 1.0
     status: int = 503
     delay_ms: float = 0

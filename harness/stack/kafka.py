@@ -14,7 +14,7 @@ from harness.stack.netns import NamespaceNode
 from harness.stack.process import NamespacedProcess
 from harness.waiting import NotYet, wait_for
 
-_YIELDING = ("nice", "-n", "10")
+YIELDING = ("nice", "-n", "10")
 """On a machine that is short of processors the brokers wait, not the load: its clients stand for
 machines of their own, and a load that is late measures itself."""
 
@@ -44,7 +44,7 @@ class Broker:
         self._config.write_text(render_properties(properties))
         flags = (f"-Dlog4j.configuration=file:{log4j}", "-XX:+ExitOnOutOfMemoryError")
         command = software.command("kafka.Kafka", str(self._config), heap_mb=heap_mb, flags=flags)
-        self._argv = [*_YIELDING, *command]
+        self._argv = [*YIELDING, *command]
         self._environment = {"PATH": os.environ.get("PATH", ""), "HARNESS_NODE": node.name, **environment}
         self._process: NamespacedProcess | None = None
 

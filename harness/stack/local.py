@@ -4,41 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import MissingAbility, StackError
-from harness.stack import syscalls
+from harness.errors import StackError
+from harness.stack.assembly import Assembly
 from harness.stack.definition import StackDefinition
-from harness.stack.kafka import Broker
+from harness.stack.flink_rest import FlinkRest
 from harness.stack.kafka_admin import KafkaAdmin
 from harness.stack.kafka_classes import with_archive
-from harness.stack.kafka_files import KafkaSoftware, brokers_of, formatted_folders, properties_of
-from harness.stack.netns import NamespaceNode, Observer, build_network
-from harness.stack.seams import Node
+from harness.stack.kafka_files import formatted_folders
+from harness.stack.netns import Observer, build_network
+from harness.stack.parts import NO_PARTS, Parts
+from harness.stack.seams import HasDisk, LoggedService, Node
+from harness.stack.software import Software
+from harness.stack.vector import VectorAgent
 
-_DISKS = Path("/run/edge")
 _BOOT_S = 60.0
+_END_S = 10.0
 
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A booted stack; see ``harness.stack.seams.Stack``."""
+    """A booted stack; see ``harness.stack.seams.Stack``. ``flink`` and ``agent`` may be None."""
 
     nodes: Mapping[str, Node]
-    services: Mapping[str, Broker]
+    services: Mapping[str, LoggedService]
     roles: KafkaAdmin
     logs: Path
+    flink: FlinkRest | None = None
+    agent: VectorAgent | None = None
 
     @property
     def bootstrap(self) -> str:
         """``host:port,…`` for Kafka clients."""
         return self.roles.bootstrap
 
+    def disks(self) -> dict[str, Path]:
+        """The folder that is each node's own disk."""
+        return {name: service.disk for name, service in self.services.items() if isinstance(service, HasDisk)}
+
     def live_pids(self) -> dict[str, int]:
         """The pid of every service that runs at the moment, by node."""
-        running = {name: broker.process for name, broker in self.services.items()}
+        running = {name: service.process for name, service in self.services.items()}
         return {name: process.pid for name, process in running.items() if process.is_alive()}
 
 
@@ -46,7 +55,8 @@ class LocalStack:
 def booted(
     definition: StackDefinition,
     folder: Path,
-    software: KafkaSoftware,
+    software: Software,
+    parts: Parts = NO_PARTS,
     *,
     logs: Path,
     environment: Mapping[str, str],
@@ -56,85 +66,72 @@ def booted(
     Raises:
         StackError: a part did not come up.
     """
-    software = with_archive(software, definition.kafka.version)
-    formatted = formatted_folders(software, definition, folder)
-    stack = _assemble(definition, folder, software, formatted, logs=logs, environment=environment)
+    assembly = Assembly(definition, folder, software, parts, logs, environment)
+    stack = _assembled(assembly)
+    needed, beside, later = _waves(stack)
     try:
-        for broker in stack.services.values():
-            broker.start()
-        _await_brokers(stack)
+        _start(stack, (*needed, *beside))
+        _await(stack, needed)
+        _start(stack, later)
+        _await(stack, (*beside, *later))
         yield stack
     finally:
         _end(stack)
 
 
-def _assemble(
-    definition: StackDefinition,
-    folder: Path,
-    software: KafkaSoftware,
-    formatted: list[Path],
-    *,
-    logs: Path,
-    environment: Mapping[str, str],
-) -> LocalStack:
-    kafka = definition.kafka
-    ports = (kafka.client_port, kafka.controller_port)
-    nodes = [
-        NamespaceNode(n.name, n.role, n.address, ports if n.role == "broker" else ())
-        for n in definition.nodes
-    ]
-    observer = Observer(definition.network.observer)
-    build_network(observer, nodes, prefix=definition.network.prefix)
-    brokers = {node_id: (node.name, node.address) for node_id, node in enumerate(brokers_of(definition), 1)}
-    admin = KafkaAdmin(brokers, kafka.client_port)
-    by_name: dict[str, NamespaceNode] = {node.name: node for node in nodes}
-    services = {
-        name: Broker(
-            by_name[name],
-            admin,
-            software,
-            properties=properties_of(definition, folder, node_id, make_disk(name, kafka.data_mb)),
-            formatted=formatted[node_id - 1],
-            heap_mb=kafka.heap_mb,
-            log4j=folder / "log4j.properties",
-            logs=logs,
-            environment=environment,
-        )
-        for node_id, (name, _) in brokers.items()
+def _assembled(assembly: Assembly) -> LocalStack:
+    """The stack on its network; nothing is started yet."""
+    definition = assembly.definition
+    software = with_archive(assembly.software.kafka, definition.kafka.version)
+    formatted = formatted_folders(software, definition, assembly.folder)
+    nodes, observer = assembly.nodes(), Observer(definition.network.observer)
+    build_network(observer, list(nodes.values()), prefix=definition.network.prefix)
+    admin, rest = assembly.admin(), assembly.rest()
+    services: dict[str, LoggedService] = {
+        **assembly.brokers(nodes, admin, software, formatted),
+        **assembly.object_stores(nodes),
+        **(assembly.flink(nodes, rest) if rest else {}),
+        **(agents := assembly.agents(nodes)),
     }
-    return LocalStack({**by_name, observer.name: observer}, services, admin, logs)
+    everywhere: dict[str, Node] = {**nodes, observer.name: observer}
+    return LocalStack(everywhere, services, admin, assembly.logs, rest, next(iter(agents.values()), None))
 
 
-def disk_place(node: str) -> Path:
-    """Where the disk of *node* is mounted in the enclosure."""
-    return _DISKS / node
+def _waves(stack: LocalStack) -> tuple[tuple[str, ...], ...]:
+    """The services that others keep their state in, those that start beside them, and the rest."""
+    by_role = {name: stack.nodes[name].role for name in stack.services}
+    needed = tuple(name for name, role in by_role.items() if role in {"s3", "zookeeper"})
+    beside = tuple(name for name, role in by_role.items() if role == "broker")
+    return needed, beside, tuple(name for name in by_role if name not in (*needed, *beside))
 
 
-def make_disk(node: str, megabytes: int) -> Path:
-    """A tmpfs of *megabytes* for one node: it goes with the enclosure and can be filled alone.
+def _start(stack: LocalStack, names: Iterable[str]) -> None:
+    for name in names:
+        stack.services[name].start()
 
-    The source of the mount tells the size, so that whoever finds the disk full knows how to heal it.
-    """
-    disk = disk_place(node)
-    disk.mkdir(parents=True, exist_ok=True)
+
+def _await(stack: LocalStack, names: Iterable[str]) -> None:
+    for name in names:
+        try:
+            if stack.nodes[name].role == "broker":
+                stack.roles.wait_for_brokers(_BOOT_S)
+            else:
+                stack.services[name].wait_ready(_BOOT_S)
+        except StackError as error:
+            dead = [f"{name}: {s.log_tail()}" for name, s in stack.services.items() if _has_died(s)]
+            why = "; ".join(dead) or error.why
+            raise StackError(error.what, why=why, fix=f"see {stack.logs}") from error
+
+
+def _has_died(service: LoggedService) -> bool:
     try:
-        source = f"{syscalls.DISK_SOURCE}{megabytes}m"
-        syscalls.mount(source, str(disk), "tmpfs", 0, f"size={megabytes}m,mode=0700")
-    except OSError as error:
-        raise MissingAbility(f"{node} could not get a disk", why=str(error), fix="harness doctor") from error
-    return disk
-
-
-def _await_brokers(stack: LocalStack) -> None:
-    try:
-        stack.roles.wait_for_brokers(_BOOT_S)
-    except StackError as error:
-        dead = [f"{name}: {b.log_tail()}" for name, b in stack.services.items() if not b.process.is_alive()]
-        raise StackError(error.what, why="; ".join(dead) or error.why, fix=f"see {stack.logs}") from error
+        return not service.process.is_alive()
+    except StackError:
+        return False  # it was never started
 
 
 def _end(stack: LocalStack) -> None:
-    for broker in stack.services.values():
+    for service in stack.services.values():
         with contextlib.suppress(StackError, ProcessLookupError):
-            os.kill(broker.process.pid, 9)
-            broker.process.wait_gone(10)
+            os.kill(service.process.pid, 9)
+            service.process.wait_gone(_END_S)

@@ -13,10 +13,12 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import MissingAbility, StackError
 from harness.s3 import Access, ObjectError, S3Client, connect
+from harness.stack.classes import Program, shared_classes
 from harness.stack.components import ObjectsDefinition
 from harness.stack.java import Java, major
 from harness.stack.kafka_files import render_properties
@@ -27,9 +29,47 @@ from harness.waiting import NotYet, wait_for
 _YIELDING = ("nice", "-n", "10")
 _MAIN = "org.gaul.s3proxy.Main"
 _LEAST_JAVA = 17
+_LONE_PORT = 29094
+_LONE_HEAP_MB = 128
 _PROBE = "harness-probe"
 _MEMORY = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:+ExitOnOutOfMemoryError")
 """Flags for a quick start in little memory, as brokers have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSoftware:
+    """What runs an object store: Java 17 or newer, the jars of its lock, and the configuration of its log."""
+
+    java: Java
+    jars: Sequence[Path]
+    logback: Path
+    archive: Path | None = None
+
+    def command(
+        self, arguments: Sequence[str], *, heap_mb: int = _LONE_HEAP_MB, flags: Sequence[str] = ()
+    ) -> list[str]:
+        """The argv of one JVM."""
+        shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive else []
+        told = (f"-Dlogback.configurationFile={self.logback}", "-Djava.net.preferIPv4Stack=true")
+        classes = ":".join(map(str, self.jars))
+        jvm = (str(self.java.executable), f"-Xmx{heap_mb}m", *_MEMORY, *shared, *told, *flags)
+        return [*jvm, "-cp", classes, _MAIN, *arguments]
+
+    def with_archive(self, definition: ObjectsDefinition) -> StoreSoftware:
+        """The same with the archive of its classes, made first where there is none."""
+        here = Access(
+            f"http://127.0.0.1:{_LONE_PORT}", definition.access_key, definition.secret_key, definition.region
+        )
+        program = Program(
+            name=f"s3proxy-{definition.version}",
+            java=self.java,
+            jars=self.jars,
+            command=lambda flags, arguments: self.command(arguments, flags=flags),
+            prepare=lambda scratch: _lone(definition, scratch),
+            port=_LONE_PORT,
+            use=lambda: _used(connect(here), _PROBE),
+        )
+        return replace(self, archive=shared_classes(program))
 
 
 class ObjectStore:
@@ -38,9 +78,7 @@ class ObjectStore:
     Args:
         node: its first port serves clients, through the gate; the server has the next one, on loopback.
         definition: the credentials, the region and the buckets.
-        java: 17 or newer.
-        jars: those of ``fixtures/locks/s3proxy-VERSION.lock``.
-        logback: the configuration of the server's log.
+        software: what runs it; the jars are those of ``fixtures/locks/s3proxy-VERSION.lock``.
         data: the folder of the objects, on a disk of its own.
         logs: where the logs, the server's configuration, and the gate's two files go.
         environment: variables that mark the processes of a run.
@@ -51,13 +89,12 @@ class ObjectStore:
         node: Node,
         definition: ObjectsDefinition,
         *,
-        java: Java,
-        jars: Sequence[Path],
-        logback: Path,
+        software: StoreSoftware,
         data: Path,
         logs: Path,
         environment: Mapping[str, str],
     ) -> None:
+        java = software.java
         if major(java.version) < _LEAST_JAVA:
             raise MissingAbility(
                 "the object store needs Java 17 or newer",
@@ -78,7 +115,8 @@ class ObjectStore:
         }
         config = logs / f"{node.name}.properties"
         config.write_text(render_properties(server_properties(definition, node.ports[0] + 1, data)))
-        self._argv = [*_YIELDING, *self._gate(), "--", *_server(definition, java, jars, logback, config)]
+        server = software.command(("--properties", str(config)), heap_mb=definition.heap_mb)
+        self._argv = [*_YIELDING, *self._gate(), "--", *server]
         self._process: NamespacedProcess | None = None
 
     @property
@@ -90,7 +128,7 @@ class ObjectStore:
 
     @property
     def disk(self) -> Path:
-        """The mount point of the disk with the objects."""
+        """Where its disk is mounted."""
         return self.data
 
     @property
@@ -161,13 +199,10 @@ class ObjectStore:
     def _proves(self, client: S3Client, bucket: str) -> None:
         self._lives()
         try:
-            client.make_bucket(bucket)
-            client.put(bucket, _PROBE, bucket.encode())
-            found = client.get(bucket, _PROBE)
-            client.delete(bucket, _PROBE)
+            whole = _used(client, bucket)
         except ObjectError as error:
             raise NotYet(error.sentence()) from error
-        if found != bucket.encode():
+        if not whole:
             raise NotYet("it gave back something else than it took")
 
     def _lives(self) -> None:
@@ -193,10 +228,18 @@ def server_properties(definition: ObjectsDefinition, port: int, data: Path) -> d
     }
 
 
-def _server(
-    definition: ObjectsDefinition, java: Java, jars: Sequence[Path], logback: Path, config: Path
-) -> list[str]:
-    heap = f"-Xmx{definition.heap_mb}m"
-    flags = (f"-Dlogback.configurationFile={logback}", "-Djava.net.preferIPv4Stack=true")
-    classes = ":".join(map(str, jars))
-    return [str(java.executable), heap, *_MEMORY, *flags, "-cp", classes, _MAIN, "--properties", str(config)]
+def _used(client: S3Client, bucket: str) -> bool:
+    """Make *bucket*, and tell whether it gives back what it took."""
+    client.make_bucket(bucket)
+    client.put(bucket, _PROBE, bucket.encode())
+    found = client.get(bucket, _PROBE)
+    client.objects(bucket)
+    client.delete(bucket, _PROBE)
+    return found == bucket.encode()
+
+
+def _lone(definition: ObjectsDefinition, scratch: Path) -> Sequence[str]:
+    data, config = scratch / "data", scratch / "lone.properties"
+    data.mkdir()
+    config.write_text(render_properties(server_properties(definition, _LONE_PORT, data)))
+    return ("--properties", str(config))

@@ -61,7 +61,7 @@ class Node(Protocol):
 
     @property
     def role(self) -> str:
-        """``broker``, ``load`` or ``observer`` (where the harness itself stands)."""
+        """What it is for, in the words of ``stack.yaml``; ``observer`` is where the harness itself stands."""
         ...
 
     @property
@@ -127,6 +127,14 @@ class Service(Protocol):
 
     def wipe(self) -> None:
         """Delete its data; only while it is down."""
+        ...
+
+
+class LoggedService(Service, Protocol):
+    """A service that can say what it last said."""
+
+    def log_tail(self, lines: int = 5) -> str:
+        """The end of its log, for an error."""
         ...
 
 

@@ -201,8 +201,9 @@ def _annotation(model: type[JournalEntry], name: str) -> object:
 
 def test_every_column_is_explained() -> None:
     """Each column of the ledger and the samples is in a table."""
-    tables = (schema.ATTEMPTS, schema.ANNOUNCED, schema.READS, schema.INPUTS, schema.RESULTS)
-    tables += (schema.PLACED, schema.ARCHIVE, schema.OBJECTS)
+    load = (schema.ATTEMPTS, schema.ANNOUNCED, schema.READS)
+    hops = (schema.INPUTS, schema.RESULTS, schema.PLACED, schema.ARCHIVE, schema.OBJECTS, schema.SCRAPES)
+    tables = (*load, *hops)
     columns = {name for table in tables for name in table.names}
 
     assert set(first_column(RUN_FILES, "## ledger/")) == columns

@@ -41,6 +41,6 @@ def test_a_second_run_on_the_machine_is_refused(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("version", ["3.5.1", "3.9.1"])
 def test_every_locked_version_needs_no_code(version: str) -> None:
     """A version is a lock: both have jars, with Kafka's own among them."""
-    jars = prepare("edge-kafka", {"kafka.version": version}).jars
+    jars = prepare("edge-kafka", {"kafka.version": version}).jars["kafka"]
 
     assert f"org.apache.kafka:kafka_2.13:{version}" in [jar.coordinates for jar in jars]

@@ -19,26 +19,27 @@ from harness.tests.source import PACKAGE, ROOT, Module, modules
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"", "errors"}),
     frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle", "interrupts"}),
-    frozenset({"findings", "waiting", "s3"}),
+    frozenset({"findings", "promises", "s3", "vrl", "waiting", "web"}),
     frozenset({"rundir"}),
     frozenset({"ledger"}),
     frozenset({"stack"}),
-    frozenset({"faults", "load", "probes", "checkers", "report", "machine"}),
+    frozenset({"faults", "load", "probes", "checkers", "report", "machine", "audit"}),
     frozenset({"scenario", "display"}),
+    frozenset({"hops"}),
     frozenset({"run", "rehearsal", "doctor"}),
     frozenset({"lifecycle", "launch"}),
     frozenset({"cli", "pytest_plugin", "benchmarks"}),
     frozenset({"__main__"}),
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
-PURE = {"checkers", "report"}
-"""Parts that read a run directory and nothing else."""
+PURE = {"checkers", "report", "audit"}
+"""Parts that read files and nothing else: a run directory, or a configuration."""
 
 WORLD = {"stack", "faults", "load", "probes"}
 STANDARD_ONLY = ("harness.faults.heal", "harness.faults.watchdog")
 HEAVY = {
     *("pandas", "kubernetes", "docker", "boto3", "pyarrow", "locust", "gevent", "numpy", "testcontainers"),
-    *("requests", "confluent_kafka", "pydantic", "hypothesis", "toxiproxy"),
+    *("requests", "confluent_kafka", "pydantic", "hypothesis", "toxiproxy", "pyvrl"),
 }
 WHOLE_FILE = 400
 

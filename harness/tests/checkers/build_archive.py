@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from harness.ledger import schema
-from harness.ledger.evidence import Archive, Evidence, Inputs, Objects, none_of
+from harness.ledger.evidence import Archive, Evidence, Inputs, Objects, empty
 from harness.model import Budgets, Event, Guarantee, GuaranteeName, HopRead, RunStarted
 from harness.tests.checkers.build import WALL, Story, at
 
@@ -74,7 +74,7 @@ class Shelves:
 
     def _inputs(self) -> Inputs:
         if not self.inputs:
-            return none_of(Inputs, schema.INPUTS)
+            return empty(Inputs, schema.INPUTS)
         partition, offset, flaw = zip(*self.inputs, strict=True)
         zeros = np.zeros(len(partition), np.int64)
         return Inputs(
@@ -90,7 +90,7 @@ class Shelves:
 
     def _archive(self) -> Archive:
         if not self.runs:
-            return none_of(Archive, schema.ARCHIVE)
+            return empty(Archive, schema.ARCHIVE)
         return Archive(*(np.asarray(column) for column in zip(*self.runs, strict=True)))
 
     def _objects(self) -> Objects:

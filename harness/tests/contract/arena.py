@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import StackError
-from harness.stack.local import make_disk
+from harness.stack.disks import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.process import NamespacedProcess
 from harness.stack.seams import Node, Service

@@ -17,11 +17,11 @@ from harness.s3 import Access, ObjectError, S3Client, check_access, connect
 from harness.stack.artifacts import ensure, read_lock
 from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
+from harness.stack.disks import make_disk
 from harness.stack.gate import GateState, GateStats, Kind, clear_state, read_stats, write_state
 from harness.stack.java import find_java
-from harness.stack.local import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
-from harness.stack.objects import ObjectStore
+from harness.stack.objects import ObjectStore, StoreSoftware
 
 Seen = dict[str, object]
 
@@ -48,14 +48,14 @@ def running(folder: Path) -> Iterator[ObjectStore]:
 
 
 def _store(definition: ObjectsDefinition, logback: Path, folder: Path) -> ObjectStore:
+    jars = ensure(read_lock(fixtures() / "locks", "s3proxy", definition.version))
+    software = StoreSoftware(find_java(), jars, logback)
     node = NamespaceNode("s3-1", "s3", "198.18.0.61", (definition.port,))
     build_network(Observer("198.18.0.1"), [node], prefix=24)
     return ObjectStore(
         node,
         definition,
-        java=find_java(),
-        jars=ensure(read_lock(fixtures() / "locks", "s3proxy", definition.version)),
-        logback=logback,
+        software=software.with_archive(definition),
         data=make_disk("s3-1", 256),
         logs=folder,
         environment={"HARNESS_RUN": folder.name},

@@ -25,6 +25,7 @@ from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
 from harness.faults.watchdog import Watch
 from harness.stack.netns import _inside
 from harness.stack.seams import Node, Process
+from harness.tests.contract import agents
 from harness.tests.contract.arena import PORT, Arena
 from harness.tests.contract.object_stories import OBJECT_STORIES
 
@@ -345,7 +346,5 @@ def stopped_harness(folder: Path, lease_seconds: object) -> Seen:
     return {"observed": [cut.observed, paused.observed], "open": open_pairs(arena)}
 
 
-STORIES: dict[str, Story] = {
-    story.__name__: story
-    for story in (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness, *OBJECT_STORIES)
-}
+OWN: tuple[Story, ...] = (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness)
+STORIES: dict[str, Story] = {story.__name__: story for story in (*OWN, *OBJECT_STORIES)} | agents.STORIES

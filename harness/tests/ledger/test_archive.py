@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,6 +112,26 @@ def test_an_object_larger_than_a_block_is_read_whole() -> None:
     assert list(enumerate(places, 1)) == archived(found)
 
 
+@pytest.mark.parametrize("place", range(len(line(3, 5)) - 1))
+def test_a_digit_too_many_is_noticed_wherever_it_stands(place: int) -> None:
+    """One more digit makes another number or no JSON; it is never skipped over."""
+    changed = line(3, 5)[:place] + b"1" + line(3, 5)[place:]
+    found = parse(line(3, 4) + changed, 1)
+    try:
+        told = json.loads(changed)
+        good = tuple(told) == ("p", "o", "id", "k", "t", "v") and told["id"].split("/")[1] == str(told["p"])
+    except ValueError:
+        good = False
+
+    assert ([1, 2] if good else [1]) == found.number.tolist()
+    assert not good or (told["p"], told["o"]) == (found.partition[1], found.offset[1])
+
+
+def test_a_partition_that_is_none_is_a_flaw() -> None:
+    """A partition beyond any that Kafka has is told, and does not become a row."""
+    assert ("not numbers: line 1",) == parse(line(10**9, 1), 1).flaws
+
+
 wide = st.integers(0, 10**17)
 
 
@@ -162,9 +181,9 @@ class Bucket(S3Client):
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[RunDirectory]:
+def directory(tmp_path: Path) -> RunDirectory:
     """An empty run."""
-    yield RunDirectory.create(tmp_path, "archive")
+    return RunDirectory.create(tmp_path, "archive")
 
 
 def test_an_archive_becomes_two_tables(directory: RunDirectory) -> None:

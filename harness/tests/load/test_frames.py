@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import zlib
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.ledger.fingerprint import id_hashes, values_of
+from harness.ledger.scan import FLAWS
 from harness.load.frames import MIN_RECORD_BYTES, Frames, run_tag, topic_tag
 from harness.model import ReadState
 
@@ -24,6 +27,11 @@ def encoded(frames: Frames = FRAMES, *, partition: int = 3, count: int = 4) -> l
 def state_of(value: bytes | None, partition: int = 3, frames: Frames = FRAMES) -> ReadState:
     """What one value is taken for."""
     return ReadState(int(frames.decode_many([value], partition).state[0]))
+
+
+def flaws(*values: bytes | None) -> list[str]:
+    """What the job has to have against each value."""
+    return [FLAWS[code] for code in FRAMES.decode_readings(values, 3).flaw.tolist()]
 
 
 @given(
@@ -57,13 +65,16 @@ def test_layout_is_the_documented_one() -> None:
     value = encoded()[1]
 
     assert value[:4] == b"EHRC"
-    assert value[4:8] == b"\x01\x00\x00\x00"
+    assert value[4:8] == b"\x02\x00\x00\x00"
     assert run_tag("run-1") == int.from_bytes(value[8:16], "little")
     assert topic_tag("orders") == int.from_bytes(value[16:20], "little")
     assert int.from_bytes(value[20:24], "little") == 7
     assert int.from_bytes(value[24:28], "little") == 3
     assert int.from_bytes(value[28:36], "little") == 251
     assert int.from_bytes(value[36:44], "little") == 123_456_789
+    assert int.from_bytes(value[44:48], "little") == 0
+    assert int.from_bytes(value[48:56], "little") == 1
+    assert int.from_bytes(value[56:60], "little") == values_of(id_hashes(7, 3, np.asarray([251])))[0]
     assert zlib.crc32(value[:-4]) == int.from_bytes(value[-4:], "little")
 
 
@@ -83,7 +94,7 @@ def test_any_flipped_bit_is_noticed(at: int, bit: int) -> None:
 
 def test_cut_record_is_corrupt() -> None:
     """A record that lost its end still says whose it was, and is corrupt."""
-    assert state_of(encoded()[0][:60]) is ReadState.CORRUPT
+    assert state_of(encoded()[0][:70]) is ReadState.CORRUPT
 
 
 @pytest.mark.parametrize("value", [None, b"", b"hello", bytes(100), b"x" * 100])
@@ -121,3 +132,89 @@ def test_mixed_lengths_keep_their_places() -> None:
 
     assert found.sequence.tolist() == [250, -1, 250, 251]
     assert found.state.tolist() == [ReadState.GOOD, ReadState.FOREIGN, ReadState.GOOD, ReadState.GOOD]
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 2**31 - 1), st.integers(1, 2**62), st.integers(0, 9_999)),
+        min_size=1,
+        max_size=30,
+    ),
+    size=st.integers(MIN_RECORD_BYTES, 300),
+)
+def test_readings_round_trip(rows: list[tuple[int, int, int]], size: int) -> None:
+    """Key, event time and value of every record come back, in a frame whose checksum is right."""
+    frames = Frames("run-1", "orders", size)
+    key, event_ms, value = np.asarray(rows, dtype=np.int64).T
+    values = frames.encode_batch(
+        producer=7,
+        partition=3,
+        first_sequence=250,
+        count=len(rows),
+        t_intended=5,
+        key=key,
+        event_ms=event_ms,
+        value=value,
+    )
+    records, readings = frames.decode(values, 3)
+
+    assert records.state.tolist() == [ReadState.GOOD] * len(rows)
+    assert rows == list(
+        zip(readings.key.tolist(), readings.event_ms.tolist(), readings.value.tolist(), strict=True)
+    )
+    assert readings.sequence.tolist() == records.sequence.tolist()
+    assert not readings.flaw.any()
+    assert not readings.control.any()
+
+
+def changed(at: int, raw: bytes) -> bytes:
+    """A record with other bytes from *at* on, and the checksum that fits them."""
+    body = bytearray(encoded()[0][:-4])
+    body[at : at + len(raw)] = raw
+    return bytes(body) + zlib.crc32(body).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "length"),
+        (encoded()[0][:63], "length"),
+        (b"x" * 100, "magic"),
+        (changed(4, b"\x01"), "version"),
+        (encoded()[0][:99] + b"!", "checksum"),
+        (changed(48, bytes(8)), "time"),
+        (changed(48, b"\xff" * 8), "time"),
+        (changed(56, b"\xff" * 4), "value"),
+        (changed(56, (10_000).to_bytes(4, "little")), "value"),
+        (changed(56, (9_999).to_bytes(4, "little")), ""),
+        (changed(8, bytes(12)), ""),
+    ],
+)
+def test_a_flaw_is_the_first_that_the_job_finds(value: bytes | None, reason: str) -> None:
+    """Length, magic, version, checksum, time, value, in this order; of another run is no flaw."""
+    assert [reason] == flaws(value)
+
+
+def test_several_flaws_are_told_by_the_first() -> None:
+    """A record that is wrong in every way is told by what the job looks at first."""
+    assert flaws(changed(48, bytes(8) + b"\xff" * 4)) == ["time"]
+    assert flaws(b"x" * 63) == ["length"]
+
+
+def test_only_an_intact_sentinel_is_control() -> None:
+    """A sentinel is nobody's reading whatever its time; a damaged one has to be refused like a record."""
+    sentinel = FRAMES.sentinel(3)
+    found = FRAMES.decode_readings([sentinel, FRAMES.sentinel(3, 5), sentinel[:-1] + b"!"], 3)
+
+    assert found.control.tolist() == [True, True, False]
+    assert [FLAWS[code] for code in found.flaw.tolist()] == ["", "", "checksum"]
+    assert found.event_ms.tolist() == [0, 5, 0]
+
+
+@given(at=st.integers(0, 99), bit=st.integers(0, 7))
+def test_any_flipped_bit_is_refused(at: int, bit: int) -> None:
+    """No single flipped bit leaves a record that the job would take."""
+    damaged = bytearray(encoded()[0])
+    damaged[at] ^= 1 << bit
+
+    assert flaws(bytes(damaged)) != [""]

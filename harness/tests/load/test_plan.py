@@ -51,13 +51,14 @@ def test_plan_survives_its_file() -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"record_bytes": 47}, "47 bytes"),
+        ({"record_bytes": 63}, "63 bytes"),
         ({"rate": -1.0}, "negative"),
         ({"partitions": 0}, "0 partitions"),
         ({"keys": 3}, "3 keys"),
         ({"producers": 0}, "0 producers"),
         ({"producers": 2, "processes": 3}, "3 processes"),
         ({"batch": -5}, "batch of -5"),
+        ({"irregular": {"clock_skew_ms": (1, 2, 3)}}, "3 clocks"),
     ],
 )
 def test_nonsense_is_refused(changes: dict[str, object], what: str) -> None:

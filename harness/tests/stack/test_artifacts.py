@@ -174,6 +174,27 @@ def test_a_cache_that_cannot_be_written_is_told(repository: Repository) -> None:
         ensure(JARS, fetch=repository.fetch)
 
 
+def test_a_classifier_is_part_of_the_name() -> None:
+    """A jar beside the main one (its tests, say) lies where Maven puts it: the classifier at the end."""
+    jar = Jar("org.example:part:1.0:tests", "00", 1)
+
+    assert jar.path == Path("org/example/part/1.0/part-1.0-tests.jar")
+
+
+@pytest.mark.parametrize("version", ["1.17.2", "1.20.1"])
+def test_flink_comes_in_three_locks(version: str) -> None:
+    """Flink with ZooKeeper's client for high availability; its S3 plugin; what the job's tests need."""
+    flink = {jar.path.name for jar in read_lock(LOCKS, "flink", version)}
+
+    assert f"flink-runtime-{version}.jar" in flink
+    assert any(name.startswith("flink-shaded-zookeeper-3-") for name in flink)
+    assert not any(name.startswith("flink-s3") for name in flink)
+    (plugin,) = read_lock(LOCKS, "flink-s3", version)
+    assert plugin.path.name == f"flink-s3-fs-hadoop-{version}.jar"
+    tests = {jar.path.name for jar in read_lock(LOCKS, "flink-test", version)}
+    assert f"flink-streaming-java-{version}-tests.jar" in tests
+
+
 @pytest.mark.parametrize("version", ["3.5.1", "3.9.1"])
 def test_the_locks_that_come_with_the_harness_are_whole(version: str) -> None:
     """Each lock names Kafka itself at its version, every jar once, with a sum of 64 digits."""
@@ -198,7 +219,8 @@ def test_only_versions_of_the_component_are_offered() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["a:b:1", "a:b sha256:00 5", "a:b:1 sha256:00 many", "a:b:1 sha256:00 5 more"]
+    "line",
+    ["a:b:1", "a:b sha256:00 5", "a:b:1:c:d sha256:00 5", "a:b:1 sha256:00 many", "a:b:1 sha256:00 5 more"],
 )
 def test_a_damaged_lock_is_refused(tmp_path: Path, line: str) -> None:
     """A line that is not coordinates, sum and size is told as it stands."""

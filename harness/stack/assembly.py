@@ -1,0 +1,148 @@
+"""From a definition to services on nodes: which component runs where, each with a disk of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.stack.definition import NodeDefinition, StackDefinition
+from harness.stack.disks import make_disk
+from harness.stack.flink import FlinkParts, ports_of
+from harness.stack.flink_rest import FlinkRest
+from harness.stack.kafka import Broker
+from harness.stack.kafka_admin import KafkaAdmin
+from harness.stack.kafka_files import KafkaSoftware, brokers_of, properties_of
+from harness.stack.netns import NamespaceNode
+from harness.stack.objects import ObjectStore, StoreSoftware
+from harness.stack.parts import Parts
+from harness.stack.service import NodeService
+from harness.stack.software import Software
+from harness.stack.vector import VectorAgent, environment_of
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What every component's services are made from.
+
+    Args:
+        definition: the stack; ``folder`` holds its files.
+        parts: the metrics agent's binary.
+        logs: where configurations and logs go.
+        environment: what every process of the run carries.
+    """
+
+    definition: StackDefinition
+    folder: Path
+    software: Software
+    parts: Parts
+    logs: Path
+    environment: Mapping[str, str]
+
+    def nodes(self) -> dict[str, NamespaceNode]:
+        """Every node, by name, with the ports on which its service listens."""
+        return {
+            node.name: NamespaceNode(node.name, node.role, node.address, self._ports(node))
+            for node in self.definition.nodes
+        }
+
+    def admin(self) -> KafkaAdmin:
+        """Administration of the brokers."""
+        named = {n: (node.name, node.address) for n, node in enumerate(brokers_of(self.definition), 1)}
+        return KafkaAdmin(named, self.definition.kafka.client_port)
+
+    def brokers(
+        self,
+        nodes: Mapping[str, NamespaceNode],
+        admin: KafkaAdmin,
+        software: KafkaSoftware,
+        formatted: list[Path],
+    ) -> dict[str, Broker]:
+        """One broker for each broker node, on disks laid down from *formatted*."""
+        kafka = self.definition.kafka
+        return {
+            node.name: Broker(
+                nodes[node.name],
+                admin,
+                software,
+                properties=properties_of(
+                    self.definition, self.folder, number, make_disk(node.name, kafka.data_mb)
+                ),
+                formatted=formatted[number - 1],
+                heap_mb=kafka.heap_mb,
+                log4j=self.folder / "log4j.properties",
+                logs=self.logs,
+                environment=self.environment,
+            )
+            for number, node in enumerate(brokers_of(self.definition), 1)
+        }
+
+    def object_stores(self, nodes: Mapping[str, NamespaceNode]) -> dict[str, ObjectStore]:
+        """The S3 server, if the stack has one."""
+        objects = self.definition.objects
+        if objects is None:
+            return {}
+        logback = self.folder / "logback.xml"
+        software = StoreSoftware(self.software.java, self.software.jars["s3proxy"], logback)
+        software = software.with_archive(objects)
+        return {
+            node.name: ObjectStore(
+                nodes[node.name],
+                objects,
+                software=software,
+                data=make_disk(node.name, objects.data_mb),
+                logs=self.logs,
+                environment=self.environment,
+            )
+            for node in self.definition.nodes_of("s3")
+        }
+
+    def flink(self, nodes: Mapping[str, NamespaceNode], rest: FlinkRest) -> dict[str, NodeService]:
+        """The processes of the Flink cluster, if the stack has one."""
+        flink = self.definition.flink
+        if flink is None:
+            return {}
+        hosts = [*self.definition.nodes_of("jobmanager"), *self.definition.nodes_of("taskmanager")]
+        hosts += self.definition.nodes_of("zookeeper") if flink.high_availability else ()
+        disks = {node.name: make_disk(node.name, flink.data_mb) for node in hosts}
+        parts = FlinkParts(
+            self.definition, self.folder, self.software, rest, disks, self.logs, self.environment
+        )
+        return parts.services(nodes)
+
+    def agents(self, nodes: Mapping[str, NamespaceNode]) -> dict[str, VectorAgent]:
+        """The metrics agent, if the stack has one and its binary was found."""
+        vector = self.definition.vector
+        if vector is None or self.parts.vector is None:
+            return {}
+        return {
+            node.name: VectorAgent(
+                nodes[node.name],
+                vector,
+                self.parts.vector,
+                config=self.folder / vector.config,
+                disk=make_disk(node.name, vector.data_mb),
+                disk_mb=vector.data_mb,
+                logs=self.logs,
+                environment={**self.environment, **environment_of(self.definition)},
+            )
+            for node in self.definition.nodes_of("vector")
+        }
+
+    def rest(self) -> FlinkRest | None:
+        """Flink's REST interface, if the stack has Flink."""
+        flink = self.definition.flink
+        if flink is None:
+            return None
+        hosts = self.definition.nodes_of("jobmanager")
+        return FlinkRest([f"http://{node.address}:{flink.rest_port}" for node in hosts])
+
+    def _ports(self, node: NodeDefinition) -> tuple[int, ...]:
+        kafka, objects, vector = self.definition.kafka, self.definition.objects, self.definition.vector
+        if node.role == "broker":
+            return (kafka.client_port, kafka.controller_port)
+        if node.role == "s3" and objects is not None:
+            return (objects.port,)
+        if node.role == "vector" and vector is not None and self.parts.vector is not None:
+            return (vector.api_port, vector.metrics_port)
+        return ports_of(self.definition, node)

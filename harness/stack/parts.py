@@ -1,0 +1,73 @@
+"""What a pipeline is made of besides jars of a lock: the job, and the metrics agent if there is one.
+
+Everything here can be found wrong before anything is started, so it is looked at first, outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.bundle import fixtures
+from harness.errors import BadInput
+from harness.stack.definition import StackDefinition
+from harness.stack.flink_job import built_job, check_job
+from harness.stack.software import Software
+from harness.stack.vector import find_vector, missing_reason
+from harness.stack.vector_config import check_programs
+
+_OWN_JOB = "edge-processor"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What was found; a stack without the component has None.
+
+    Args:
+        job: the job's jar, and ``job_sha256`` its sum.
+        vector: the metrics agent's binary.
+        vector_missing: why its hop cannot be executed; empty when it can, or is not part of the stack.
+    """
+
+    job: Path | None = None
+    job_sha256: str = ""
+    vector: Path | None = None
+    vector_missing: str = ""
+
+
+NO_PARTS = Parts()
+
+
+def find_parts(definition: StackDefinition, folder: Path, software: Software) -> Parts:
+    """Build or find everything, and check it.
+
+    Raises:
+        BadInput: a jar, a class, a binary or a program that is not what it should be.
+    """
+    job, job_sha256 = _job(definition, software)
+    vector, missing = _vector(definition, folder)
+    return Parts(job, job_sha256, vector, missing)
+
+
+def _job(definition: StackDefinition, software: Software) -> tuple[Path | None, str]:
+    job = definition.job
+    if job is None:
+        return None, ""
+    jar = Path(job.jar)
+    if job.jar == _OWN_JOB:
+        source = fixtures() / "flink-job"
+        jar = built_job(software.java, software.jars["flink"], software.jars["ecj"][0], source)
+    return jar, check_job(jar, job.main)
+
+
+def _vector(definition: StackDefinition, folder: Path) -> tuple[Path | None, str]:
+    vector = definition.vector
+    if vector is None:
+        return None, ""
+    config = folder / vector.config
+    try:
+        check_programs(config.read_text(encoding="utf-8"), config.name)
+    except OSError as error:
+        raise BadInput(f"{config} cannot be read", why=error.strerror or str(error)) from error
+    found = find_vector(vector.binary)
+    return found, "" if found else missing_reason(vector.binary)

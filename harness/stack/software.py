@@ -1,0 +1,77 @@
+"""What a stack runs from: a Java, and the jars of each of its components, by the name of their lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.stack.artifacts import Jar, cache_folder, locked_versions, read_lock
+from harness.stack.definition import StackDefinition
+from harness.stack.java import Java
+from harness.stack.kafka_files import KafkaSoftware
+
+QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.net.preferIPv4Stack=true")
+"""Flags for quick starts in little memory. Shown in the report: not for certified latencies."""
+
+OPENED = (
+    # Flink 1.17 on Java 17: its serializers and memory manager reach into these.
+    *(
+        f"--add-opens=java.base/java.{part}=ALL-UNNAMED"
+        for part in ("lang", "util", "net", "io", "util.concurrent", "time")
+    ),
+    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """Everything a local stack is started from."""
+
+    java: Java
+    jars: Mapping[str, tuple[Path, ...]]
+
+    @property
+    def kafka(self) -> KafkaSoftware:
+        """What runs a broker."""
+        return KafkaSoftware(self.java, self.jars["kafka"])
+
+    def command(
+        self, component: str, main: str, *arguments: str, heap_mb: int, flags: Sequence[str] = ()
+    ) -> list[str]:
+        """The argv of one JVM with the jars of *component* on its class path."""
+        classpath = ":".join(map(str, self.jars[component]))
+        heap = [f"-Xmx{heap_mb}m", *QUICK, *OPENED]
+        return [str(self.java.executable), *heap, *flags, "-cp", classpath, main, *arguments]
+
+
+def locks_of(definition: StackDefinition, folder: Path) -> dict[str, str]:
+    """Which lock of *folder* each component of *definition* is fetched by: its name and its version."""
+    found = {"kafka": definition.kafka.version}
+    if definition.flink is not None:
+        version = definition.flink.version
+        found |= {"flink": version, "flink-s3": version, "ecj": newest(folder, "ecj")}
+    if definition.objects is not None:
+        found["s3proxy"] = definition.objects.version
+    return found
+
+
+def newest(folder: Path, component: str) -> str:
+    """The newest version of *component* that *folder* locks; of tools there is only one."""
+    return locked_versions(folder, component)[-1]
+
+
+def locked_jars(definition: StackDefinition, folder: Path) -> dict[str, tuple[Jar, ...]]:
+    """The jars of every component of *definition*, by the name of their lock.
+
+    Raises:
+        BadInput: *folder* has no lock for a version.
+    """
+    wanted = locks_of(definition, folder)
+    return {name: read_lock(folder, name, version) for name, version in wanted.items()}
+
+
+def installed(java: Java, jars: Mapping[str, Sequence[Jar]]) -> Software:
+    """The software whose *jars* lie in the cache."""
+    store = cache_folder() / "jars"
+    return Software(java, {name: tuple(store / jar.path for jar in own) for name, own in jars.items()})
