@@ -76,10 +76,10 @@ def bytes_per_second(way: Way, seconds: float) -> float:
         return _count(receiver, seconds) / seconds
 
 
-def pushed(way: Way, offered: float, seconds: float) -> float:
-    """How many bytes a second get along *way* when *offered* bytes a second are sent, for *seconds*.
+def pushed(way: Way, offered: float, seconds: float) -> tuple[float, float]:
+    """How many bytes a second were sent, and got along *way*, when *offered* were to be sent for *seconds*.
 
-    Datagrams: nothing that comes back can slow them down.
+    Datagrams: nothing that comes back can slow them down. A busy machine may send, and receive, fewer.
     """
     with _sockets(way, socket.SOCK_DGRAM) as (sender, receiver):
         receiver.bind((way.target.address, 0))
@@ -93,7 +93,8 @@ def pushed(way: Way, offered: float, seconds: float) -> float:
                 sent += len(_DATAGRAM)
             got += _drain(receiver, 0.0)
             MONOTONIC.sleep(_TICK_SECONDS)
-        return got * len(_DATAGRAM) / (time.monotonic() - started)
+        took = time.monotonic() - started
+        return sent / took, got * len(_DATAGRAM) / took
 
 
 def round_trips_ms(way: Way, count: int = 9) -> list[float]:
