@@ -144,6 +144,13 @@ class HopOutcome(Frozen):
     detail: str = ""
 
 
+class NotExecutedPart(Frozen):
+    """A part of the scenario that this run could not execute: a hop by its name, or a fault, and why."""
+
+    part: str
+    reason: str
+
+
 class RunDocument(Frozen):
     """``run.json``."""
 
@@ -168,6 +175,8 @@ class RunDocument(Frozen):
     load: LoadReached | None
     hops: tuple[HopOutcome, ...] = Field(default=(), exclude_if=lambda hops: not hops)
     """Of a stack with a pipeline behind its topic; absent otherwise."""
+    not_executed: tuple[NotExecutedPart, ...] = Field(default=(), exclude_if=lambda parts: not parts)
+    """Absent when everything was executed. What is here was not proven, whatever the verdict."""
     phases: dict[str, tuple[float, float]] = {}
     environment: dict[str, dict[str, str]]
     command: tuple[str, ...]

@@ -4,7 +4,8 @@ A child process for each scenario keeps pytest outside the enclosure: it stays a
 ordinary process with threads and plugins, and killing a scenario kills its whole
 stack. The test passes when the run's verdict is what the scenario expects: PASS,
 or for ``expect="broken"`` a FAIL of one of its guarantees with witness records.
-UNKNOWN is never a pass.
+UNKNOWN is never a pass. A scenario that this machine cannot express, or whose metrics agent is not
+there, is reported as skipped: *not executed*, with the reason.
 """
 
 from __future__ import annotations
@@ -80,6 +81,22 @@ def unmet(scenario: Scenario, document: RunDocument) -> str:
     return f"expected {wanted}, got {document.verdict}: {document.sentence}"
 
 
+def not_executed(scenario: Scenario, document: RunDocument) -> str:
+    """What this machine could not execute of *scenario*, which is why it is not judged; else empty.
+
+    A run that found a guarantee broken was judged, whatever else it lacked.
+    """
+    if document.verdict != "UNKNOWN":
+        return ""
+    asked = {guarantee.name for guarantee in scenario.guarantees}
+    decisive = [
+        part
+        for part in document.not_executed
+        if part.part.startswith("fault:") or (part.part == "metrics" and "metrics_complete" in asked)
+    ]
+    return "; ".join(f"{part.part}: {part.reason}" for part in decisive)
+
+
 def _is_broken(finding: Finding, asked: set[str]) -> bool:
     return finding.checker in asked and finding.verdict == "FAIL" and bool(finding.witnesses)
 
@@ -110,6 +127,8 @@ def _judge(scenario: Scenario, told: str, item: pytest.Function) -> None:
     ]
     report = Path(item.config.getoption("--harness-out")) / document.run_id / "report.html"
     why = unmet(scenario, document)
+    if why and (missing := not_executed(scenario, document)):
+        pytest.skip(f"not executed: {missing}")
     _fail_unless(not why, f"{why}\n{report}")
 
 

@@ -41,12 +41,13 @@ from harness.findings import (
     HopOutcome,
     LatencyRow,
     LoadReached,
+    NotExecutedPart,
     Recovery,
     RunDocument,
     Unavailability,
 )
 from harness.ledger.evidence import Evidence
-from harness.model import Aborted, EnvironmentSeen, PipelinePlanned, RunEnded
+from harness.model import Aborted, EnvironmentSeen, NotExecuted, PipelinePlanned, RunEnded
 from harness.verdict import Kind, Verdict, exit_code, worst
 
 T = TypeVar("T")
@@ -124,6 +125,11 @@ def judge(evidence: Evidence, *, harness_version: str) -> RunDocument:
         latency=measured.latency,
         load=measured.load,
         hops=hops,
+        not_executed=tuple(
+            NotExecutedPart(part=event.part, reason=event.reason)
+            for event in evidence.events
+            if isinstance(event, NotExecuted)
+        ),
         phases=_phases(evidence),
         environment=_environment(evidence),
         command=started.command,

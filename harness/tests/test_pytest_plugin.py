@@ -1,12 +1,13 @@
 """How a verdict becomes a test result: only what a scenario expects passes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.findings import Finding, RunDocument, Witness
-from harness.pytest_plugin import unmet
-from harness.scenario import Expect, Scenario, no_loss
+from harness.findings import Finding, NotExecutedPart, RunDocument, Witness
+from harness.pytest_plugin import not_executed, unmet
+from harness.scenario import Expect, Scenario, metrics_complete, no_loss
 from harness.tests.report.build import document
 from harness.verdict import Kind, Verdict
 
@@ -57,3 +58,24 @@ LOST = a_finding("no_loss", Verdict.FAIL)
 def test_only_what_is_expected_passes(expect: Expect, run: RunDocument, result: str) -> None:
     """UNKNOWN and UNSAFE never pass; a break must be of what was asked for, with witness records."""
     assert ("fails" if unmet(a_scenario(expect), run) else "passes") == result
+
+
+@pytest.mark.parametrize(
+    ("verdict", "part", "asked", "skipped"),
+    [
+        (Verdict.UNKNOWN, "metrics", True, True),
+        (Verdict.UNKNOWN, "metrics", False, False),
+        (Verdict.UNKNOWN, "fault: slow broker(1)", False, True),
+        (Verdict.FAIL, "metrics", True, False),
+    ],
+)
+def test_what_was_not_executed_is_skipped_and_never_passed(
+    verdict: Verdict, part: str, *, asked: bool, skipped: bool
+) -> None:
+    """Only an undecided run lacks what a missing part would have told, and only when it was asked for."""
+    scenario = replace(a_scenario("held"), guarantees=(metrics_complete(),) if asked else (no_loss(),))
+    missing = (NotExecutedPart(part=part, reason="there is no such thing here"),)
+    run = a_run(verdict).model_copy(update={"not_executed": missing})
+
+    assert bool(not_executed(scenario, run)) is skipped
+    assert unmet(scenario, run)
