@@ -5,7 +5,7 @@ Source: Flink 1.17 documentation, "REST API"; 1.20 answers the same.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 
 class _Told(BaseModel):
@@ -64,11 +64,36 @@ class Vertex(_Told):
     tasks: dict[str, int]
 
 
+class PlanInput(_Told):
+    """An edge of the job's graph."""
+
+    id: str
+
+
+class PlanNode(_Told):
+    """A vertex in the job's graph; a source has no inputs."""
+
+    id: str
+    inputs: tuple[PlanInput, ...] = ()
+
+
+class Plan(_Told):
+    """The job's graph."""
+
+    nodes: tuple[PlanNode, ...]
+
+
 class JobDetails(_Told):
     """``/jobs/ID``."""
 
     state: str
     vertices: tuple[Vertex, ...]
+    plan: Plan
+
+    def behind_sources(self) -> tuple[Vertex, ...]:
+        """Every vertex that has an input, hence watermarks."""
+        fed = {node.id for node in self.plan.nodes if node.inputs}
+        return tuple(vertex for vertex in self.vertices if vertex.id in fed)
 
 
 class CheckpointCounts(_Told):
@@ -106,9 +131,19 @@ class Exceptions(_Told):
 
 
 class Mark(_Told):
-    """One of ``/jobs/ID/vertices/ID/watermarks``: of one subtask, ms."""
+    """The watermark of one subtask, ms."""
 
     value: int
+
+
+class Marks(RootModel[tuple[Mark, ...]]):
+    """``/jobs/ID/vertices/ID/watermarks``; a subtask that has not told its own yet is left out."""
+
+
+class Errors(_Told):
+    """What comes with a bad status: a title, and the Java stack trace where there is one."""
+
+    errors: tuple[str, ...]
 
 
 class Trigger(_Told):
