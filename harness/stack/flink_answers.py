@@ -105,12 +105,6 @@ class Exceptions(_Told):
     root_exception: str | None = Field(default=None, alias="root-exception")
 
 
-class Mark(_Told):
-    """One of ``/jobs/ID/vertices/ID/watermarks``: of one subtask, ms."""
-
-    value: int
-
-
 class Trigger(_Told):
     """The answer to something that goes on in the background."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, JsonValue, TypeAdapter
+from pydantic import BaseModel, JsonValue
 
 from harness.errors import BadInput, StackError
 from harness.stack.flink_answers import (
@@ -19,7 +19,6 @@ from harness.stack.flink_answers import (
     Exceptions,
     JobDetails,
     Jobs,
-    Mark,
     Overview,
     Savepoint,
     Submitted,
@@ -27,6 +26,7 @@ from harness.stack.flink_answers import (
     Trigger,
     Upload,
 )
+from harness.stack.watermarks import lowest_watermark
 from harness.waiting import NotYet, wait_for
 from harness.web import Refused, get_json, patch_json, post_file, post_json
 
@@ -36,7 +36,6 @@ M = TypeVar("M", bound=BaseModel)
 _CALL_S = 3.0
 _UPLOAD_S = 30.0
 _SUBMIT_S = 60.0
-_NO_WATERMARK = -(2**62)
 ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 """States that a job does not leave by itself."""
 
@@ -63,10 +62,11 @@ class FlinkRest:
 
     Args:
         urls: ``http://host:port`` of every JobManager.
+        pages: the Prometheus page of every TaskManager.
     """
 
-    def __init__(self, urls: Sequence[str]) -> None:
-        self.urls = tuple(urls)
+    def __init__(self, urls: Sequence[str], pages: Sequence[str] = ()) -> None:
+        self.urls, self._pages = tuple(urls), tuple(pages)
 
     def wait_task_managers(self, wanted: int, seconds: float) -> str:
         """Return when *wanted* TaskManagers are registered."""
@@ -142,8 +142,8 @@ class FlinkRest:
     def lowest_watermark(self, job_id: str) -> int | None:
         """The lowest input watermark, ms, of every task behind the sources; None while one has none."""
         vertices = self._get(f"/jobs/{job_id}", JobDetails).vertices
-        marks = [mark for one in vertices for mark in self._marks(f"/jobs/{job_id}/vertices/{one.id}")]
-        return min(marks) if marks and min(marks) > _NO_WATERMARK else None
+        behind = sum(one.parallelism for one in vertices if not one.name.startswith("Source: "))
+        return lowest_watermark(self._pages, job_id, behind)
 
     def stop_with_savepoint(self, job_id: str, folder: str, seconds: float) -> str:
         """Stop the job behind a savepoint in *folder*; returns the savepoint's address."""
@@ -185,10 +185,6 @@ class FlinkRest:
                 raise NotYet(error.sentence()) from error
 
         return wait_for(once, what=what, seconds=seconds, every=0.1, fix="see logs/jobmanager-*.log")
-
-    def _marks(self, vertex: str) -> list[int]:
-        answer = self._json(lambda url: get_json(f"{url}{vertex}/watermarks", _CALL_S))
-        return [mark.value for mark in TypeAdapter(tuple[Mark, ...]).validate_python(answer)]
 
     def _get(self, path: str, shape: type[M]) -> M:
         return self._ask(lambda url: get_json(url + path, _CALL_S), shape)
