@@ -3,7 +3,7 @@
 from harness.scenario import Run, broker, controller, kill, leader_of, scenario, terminate, together
 
 
-@scenario()
+@scenario(nightly=True)
 def test_leader_killed(run: Run) -> None:
     """An acknowledged record survives the sudden death of its leader."""
     with run.load(rate=4_000):
@@ -14,7 +14,7 @@ def test_leader_killed(run: Run) -> None:
     run.verify()
 
 
-@scenario()
+@scenario(nightly=True)
 def test_controller_killed(run: Run) -> None:
     """The cluster elects another controller, and no acknowledged record is lost on the way."""
     with run.load(rate=4_000):
@@ -37,7 +37,7 @@ def test_two_brokers_killed(run: Run) -> None:
     run.verify()
 
 
-@scenario()
+@scenario(nightly=True)
 def test_rolling_restart(run: Run) -> None:
     """Every broker is restarted in turn, as an upgrade does it, and clients only notice a short delay."""
     with run.load(rate=4_000):

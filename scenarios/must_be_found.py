@@ -42,7 +42,7 @@ def test_retries_without_idempotence_repeat(run: Run) -> None:
     run.verify()
 
 
-@scenario(expect="broken", guarantees=[no_loss()])
+@scenario(expect="broken", guarantees=[no_loss()], nightly=True)
 def test_single_replica_wiped_loses(run: Run) -> None:
     """With one replica and a wiped disk every record of that partition is gone, acknowledged or not."""
     with run.load(rate=4_000, replication=1, topic_config={"min.insync.replicas": "1"}):

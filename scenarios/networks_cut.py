@@ -14,7 +14,7 @@ def test_leader_isolated(run: Run) -> None:
     run.verify()
 
 
-@scenario()
+@scenario(nightly=True)
 def test_one_way_cut(run: Run) -> None:
     """An acknowledged record survives a leader that hears its followers and is not heard by them."""
     with run.load(rate=4_000):
@@ -26,7 +26,7 @@ def test_one_way_cut(run: Run) -> None:
     run.verify()
 
 
-@scenario()
+@scenario(nightly=True)
 def test_clients_cut_off(run: Run) -> None:
     """What was acknowledged before clients lost a broker is there once, and the rest arrives after."""
     with run.load(rate=4_000):
@@ -37,7 +37,7 @@ def test_clients_cut_off(run: Run) -> None:
     run.verify()
 
 
-@scenario()
+@scenario(nightly=True)
 def test_follower_paused(run: Run) -> None:
     """A follower that freezes and thaws costs time, never a record."""
     with run.load(rate=4_000):

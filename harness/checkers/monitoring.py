@@ -190,7 +190,8 @@ def _errors(run: _Run) -> Measured:
     said = (
         f"{dead:,} dead letters and {failures:,} errors of components for {records:,} records ({share:.3%})"
     )
-    if any(isinstance(event, NotExecuted) for event in evidence.events) and not samples:
+    hops = [e.part for e in evidence.events if isinstance(e, NotExecuted) and not e.part.startswith("fault:")]
+    if hops and not samples:
         said += ", without those of the part that was not executed"
     doubt = "" if missed else _unread(evidence, "dead-letters")
     return [Measure(share, said, missed, limit, timed=False, doubt=doubt)], compared

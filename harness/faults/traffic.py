@@ -77,13 +77,15 @@ def bytes_per_second(way: Way, seconds: float) -> float:
 
 
 def pushed(way: Way, offered: float, seconds: float) -> tuple[float, float]:
-    """How many bytes a second were sent, and got along *way*, when *offered* were to be sent for *seconds*.
+    """How many bytes a second were tried, and got along *way*, when *offered* were to be sent for *seconds*.
 
-    Datagrams: nothing that comes back can slow them down. A busy machine may send, and receive, fewer.
+    Datagrams: nothing that comes back can slow them down. What finds the way out full is tried, and
+    lost. A busy machine may try, and receive, fewer.
     """
     with _sockets(way, socket.SOCK_DGRAM) as (sender, receiver):
         receiver.bind((way.target.address, 0))
         address = receiver.getsockname()
+        sender.settimeout(0.0)
         started = time.monotonic()
         sent = got = 0
         while (passed := time.monotonic() - started) < seconds:

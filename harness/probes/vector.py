@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from harness.errors import StackError
-from harness.probes.prometheus import Measured, parse
 from harness.probes.sampler import CALL_S, Sample
+from harness.prometheus import Measured, parse
 from harness.web import get_text
 
 _PREFIX = "vector_"

@@ -136,8 +136,12 @@ class Assembly:
         flink = self.definition.flink
         if flink is None:
             return None
-        hosts = self.definition.nodes_of("jobmanager")
-        return FlinkRest([f"http://{node.address}:{flink.rest_port}" for node in hosts])
+        hosts = [n.address for n in self.definition.nodes_of("jobmanager")]
+        workers = [n.address for n in self.definition.nodes_of("taskmanager")]
+        return FlinkRest(
+            [f"http://{host}:{flink.rest_port}" for host in hosts],
+            [f"http://{worker}:{flink.metrics_port}/metrics" for worker in workers],
+        )
 
     def _ports(self, node: NodeDefinition) -> tuple[int, ...]:
         kafka, objects, vector = self.definition.kafka, self.definition.objects, self.definition.vector

@@ -28,6 +28,8 @@ _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntr
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _ZOOKEEPER = "org.apache.zookeeper.server.ZooKeeperServerMain"
 _ZOOKEEPER_HEAP_MB = 64
+# What is uploaded is written to a file first, by default to one in /tmp that all users of a machine share.
+_SCRATCH = ("io.tmp.dirs", "blob.storage.directory", "fs.s3a.buffer.dir")
 
 
 def ports_of(definition: StackDefinition, node: NodeDefinition) -> tuple[int, ...]:
@@ -110,7 +112,7 @@ class FlinkParts:
         ready: Ready,
     ) -> NodeService:
         disk = self.disks[node.name]
-        own = {"io.tmp.dirs": str(disk), "blob.storage.directory": str(disk)}
+        own = {name: str(disk) for name in _SCRATCH}
         config = self.logs / node.name
         config.mkdir(mode=0o700)
         shared = cluster_settings(self.definition, self.folder)

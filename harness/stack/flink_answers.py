@@ -5,7 +5,7 @@ Source: Flink 1.17 documentation, "REST API"; 1.20 answers the same.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Told(BaseModel):
@@ -64,36 +64,11 @@ class Vertex(_Told):
     tasks: dict[str, int]
 
 
-class PlanInput(_Told):
-    """An edge of the job's graph."""
-
-    id: str
-
-
-class PlanNode(_Told):
-    """A vertex in the job's graph; a source has no inputs."""
-
-    id: str
-    inputs: tuple[PlanInput, ...] = ()
-
-
-class Plan(_Told):
-    """The job's graph."""
-
-    nodes: tuple[PlanNode, ...]
-
-
 class JobDetails(_Told):
     """``/jobs/ID``."""
 
     state: str
     vertices: tuple[Vertex, ...]
-    plan: Plan
-
-    def behind_sources(self) -> tuple[Vertex, ...]:
-        """Every vertex that has an input, hence watermarks."""
-        fed = {node.id for node in self.plan.nodes if node.inputs}
-        return tuple(vertex for vertex in self.vertices if vertex.id in fed)
 
 
 class CheckpointCounts(_Told):
@@ -128,16 +103,6 @@ class Exceptions(_Told):
     """``/jobs/ID/exceptions``."""
 
     root_exception: str | None = Field(default=None, alias="root-exception")
-
-
-class Mark(_Told):
-    """The watermark of one subtask, ms."""
-
-    value: int
-
-
-class Marks(RootModel[tuple[Mark, ...]]):
-    """``/jobs/ID/vertices/ID/watermarks``; a subtask that has not told its own yet is left out."""
 
 
 class Errors(_Told):

@@ -21,7 +21,6 @@ from harness.stack.flink_answers import (
     Exceptions,
     JobDetails,
     Jobs,
-    Marks,
     Overview,
     Savepoint,
     Submitted,
@@ -29,6 +28,7 @@ from harness.stack.flink_answers import (
     Trigger,
     Upload,
 )
+from harness.stack.watermarks import lowest_watermark
 from harness.waiting import NotYet, wait_for
 from harness.web import Refused, get_json, patch_json, post_file, post_json
 
@@ -38,7 +38,6 @@ M = TypeVar("M", bound=BaseModel)
 _CALL_S = 3.0
 _UPLOAD_S = 30.0
 _SUBMIT_S = 60.0
-_NO_WATERMARK = -(2**62)
 _NO_LEADER = 503
 ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 """States that a job does not leave by itself."""
@@ -66,11 +65,13 @@ class FlinkRest:
 
     Args:
         urls: ``http://host:port`` of every JobManager.
+        pages: the Prometheus page of every TaskManager.
         clock: waits go by it.
     """
 
-    def __init__(self, urls: Sequence[str], clock: Clock = MONOTONIC) -> None:
+    def __init__(self, urls: Sequence[str], pages: Sequence[str] = (), clock: Clock = MONOTONIC) -> None:
         self.urls, self.clock = tuple(urls), clock
+        self._pages = tuple(pages)
 
     def wait_task_managers(self, wanted: int, seconds: float) -> str:
         """Return when *wanted* TaskManagers are registered."""
@@ -148,10 +149,9 @@ class FlinkRest:
 
     def lowest_watermark(self, job_id: str) -> int | None:
         """The lowest input watermark, ms, of every task behind the sources; None while one has none."""
-        fed = self._get(f"/jobs/{job_id}", JobDetails).behind_sources()
-        marks = [mark for one in fed for mark in self._marks(f"/jobs/{job_id}/vertices/{one.id}")]
-        tasks = sum(one.parallelism for one in fed)
-        return min(marks) if marks and len(marks) == tasks and min(marks) > _NO_WATERMARK else None
+        vertices = self._get(f"/jobs/{job_id}", JobDetails).vertices
+        behind = sum(one.parallelism for one in vertices if not one.name.startswith("Source: "))
+        return lowest_watermark(self._pages, job_id, behind)
 
     def stop_with_savepoint(self, job_id: str, folder: str, seconds: float) -> str:
         """Stop the job behind a savepoint in *folder*; returns the savepoint's address."""
@@ -194,9 +194,6 @@ class FlinkRest:
 
         fix = "see logs/jobmanager-*.log"
         return wait_for(once, what=what, seconds=seconds, every=0.1, fix=fix, clock=self.clock)
-
-    def _marks(self, vertex: str) -> list[int]:
-        return [mark.value for mark in self._get(f"{vertex}/watermarks", Marks).root]
 
     def _get(self, path: str, shape: type[M]) -> M:
         return self._ask(lambda url: get_json(url + path, _CALL_S), shape)

@@ -19,7 +19,7 @@ from harness.tests.source import PACKAGE, ROOT, Module, modules
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"", "errors"}),
     frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle", "interrupts"}),
-    frozenset({"findings", "promises", "s3", "vrl", "waiting", "web"}),
+    frozenset({"findings", "prometheus", "promises", "s3", "vrl", "waiting", "web"}),
     frozenset({"rundir"}),
     frozenset({"ledger"}),
     frozenset({"stack"}),

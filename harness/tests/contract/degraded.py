@@ -84,7 +84,8 @@ def measured(arena: Arena) -> Seen:
         service = arena.services[name]
         assert isinstance(service, HasDisk)
         found[name] = {
-            "mbit": [bytes_per_second(way, 0.15) * 8 / 1e6 for way in ways],
+            # The better of two: a busy machine may leave the receiver waiting, never hurry it.
+            "mbit": [max(bytes_per_second(way, 0.15) for _ in "12") * 8 / 1e6 for way in ways],
             "arrived": [arrived(way, 500) for way in ways],
             "write": os.strerror(write_probe(service.disk)),
             "alive": service.process.is_alive(),

@@ -21,7 +21,7 @@ from harness.tests.contract.test_seal import _harness, _heal, _left_of, _ticks_n
 
 pytestmark = pytest.mark.contract
 
-FREE = (100.0, 1e6)
+FREE = (20.0, 1e6)
 """Mbit/s of a cable that nothing slows down."""
 
 ALL_ARRIVE = (500, 500)

@@ -6,6 +6,7 @@ import contextlib
 import stat
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -190,3 +191,29 @@ def test_a_full_disk_while_running_is_told_in_words(tmp_path: Path) -> None:
 
         with pytest.raises(MissingAbility, match="No space left on device"):
             writer.flush()
+
+
+def test_columns_and_rows_keep_their_order(tmp_path: Path) -> None:
+    """Columns added at once lie among single rows in the order given, as soon as either is flushed."""
+    writer = TableWriter(tmp_path, "reads", schema.READS)
+    numbers = np.arange(2)
+    writer.add_columns(*[numbers] * 6, ["a", "b"])
+    writer.flush()
+    writer.add(*READS[0])
+    writer.close()
+
+    rows = rows_of(read(tmp_path, "reads", schema.READS)[0])
+    assert rows == [(0, 0, 0, 0, 0, 0, "a"), (1, 1, 1, 1, 1, 1, "b"), READS[0]]
+
+
+def test_many_columns_reach_the_disk_by_themselves(tmp_path: Path) -> None:
+    """After 65,536 rows given as columns a batch can be read although nobody flushed."""
+    writer = TableWriter(tmp_path, "reads", schema.READS)
+    many = np.zeros(40_000, np.int64)
+    counts = []
+    for _ in range(2):
+        writer.add_columns(*[many] * 6, [""] * len(many))
+        counts.append(read(tmp_path, "reads", schema.READS)[0].num_rows)
+    writer.close()
+
+    assert counts == [0, 80_000]

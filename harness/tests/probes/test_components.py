@@ -17,9 +17,9 @@ from harness.probes.flink import FlinkProbe
 from harness.probes.kafka import KafkaProbe
 from harness.probes.objects import ObjectsProbe
 from harness.probes.pipeline import pipeline_probes
-from harness.probes.prometheus import parse
 from harness.probes.sampler import Sample
 from harness.probes.vector import VectorProbe
+from harness.prometheus import parse
 from harness.stack.definition import read_definition
 from harness.tests.mock_cluster import mock_cluster
 from harness.tests.webserver import Answers, WebServer
