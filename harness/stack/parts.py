@@ -39,15 +39,29 @@ class Parts:
 NO_PARTS = Parts()
 
 
+def check_parts(definition: StackDefinition, folder: Path) -> None:
+    """Look at everything that can be found wrong without the jars of a lock; takes milliseconds.
+
+    Raises:
+        BadInput: a file, a jar of the user's, a class, a bucket, a binary or a program is not what
+            it should be.
+    """
+    job = definition.job
+    if definition.flink is not None:
+        cluster_settings(definition, folder)
+    if job is not None and job.jar != _OWN_JOB:
+        check_job(Path(job.jar), job.main)
+    _check_buckets(definition)
+    _vector(definition, folder)
+
+
 def find_parts(definition: StackDefinition, folder: Path, software: Software) -> Parts:
     """Build or find everything, and check it.
 
     Raises:
-        BadInput: a file, a jar, a class, a bucket, a binary or a program that is not what it should be.
+        BadInput: as ``check_parts``, or the job that comes with the harness has not the class asked for.
     """
-    if definition.flink is not None:
-        cluster_settings(definition, folder)
-    _check_buckets(definition)
+    check_parts(definition, folder)
     job, job_sha256 = _job(definition, software)
     vector, missing = _vector(definition, folder)
     return Parts(job, job_sha256, vector, missing)
