@@ -24,6 +24,7 @@ from harness.stack.flink_files import (
 )
 
 STACKS = bundle.fixtures() / "stacks"
+INTERVAL = "execution.checkpointing.interval"
 MEGABYTES = st.integers(512, 65_536)
 VALUES = st.from_regex(r"[A-Za-z0-9~./][A-Za-z0-9._/:,;=+-]{0,30}", fullmatch=True).filter(
     lambda value: not value.endswith(":")  # that would be a mapping
@@ -80,7 +81,7 @@ def test_a_setting_wins_over_the_file() -> None:
 
     assert told()["restart-strategy"] == "fixed-delay"
     assert (changed["restart-strategy"], changed["my.own"]) == ("none", "1")
-    assert changed["execution.checkpointing.interval"] == "2s"
+    assert changed[INTERVAL] == "2s"
 
 
 DECIDED = (
@@ -176,8 +177,7 @@ def test_what_flink_would_cut_short_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "takes"),
-    [({}, False), ({"execution.checkpointing.interval": ""}, False)]
-    + [({"execution.checkpointing.interval": "2s"}, True)],
+    [({}, False), ({INTERVAL: ""}, False), ({INTERVAL: "2s"}, True)],
 )
 def test_checkpoints_are_taken_when_there_is_an_interval(settings: dict[str, str], *, takes: bool) -> None:
     """An interval that was set to nothing is none."""
