@@ -237,7 +237,7 @@ def test_a_failed_savepoint_is_not_waited_for(server: WebServer) -> None:
     failed = {"class": "java.util.concurrent.CompletionException", "stack-trace": TRACE}
     savepoint(server, {"status": {"id": "COMPLETED"}, "operation": {"failure-cause": failed}})
 
-    with pytest.raises(StackError, match="the savepoint failed: java.lang.IllegalArgumentException"):
+    with pytest.raises(StackError, match=r"the savepoint failed: java\.lang\.IllegalArgumentException"):
         rest(server).stop_with_savepoint(JOB, "s3://b", 1.0)
     assert len(server.seen) == 2
 
@@ -284,9 +284,7 @@ def test_a_silent_cluster_is_waited_for() -> None:
     """While it restarts, it says nothing for a while."""
     clock = FakeClock()
 
-    with pytest.raises(
-        StackError, match="the TaskManagers to register took longer than 1 s: last seen: no Job"
-    ):
+    with pytest.raises(StackError, match="to register took longer than 1 s: last seen: no JobManager"):
         FlinkRest([SILENT], clock=clock).wait_task_managers(1, 1.0)
     assert sum(clock.slept) == pytest.approx(1.0, abs=0.11)
 
