@@ -139,7 +139,7 @@ def heal(*, abort: bool, out: Path, as_json: bool) -> int:
 @click.option("--scenarios", "folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @_json
 def list_(folder: Path | None, *, as_json: bool) -> int:
-    """List the scenarios, the stacks and the Kafka versions there are."""
+    """List the scenarios, the stacks, and the versions of Kafka and Flink there are."""
     from harness import bundle
     from harness.scenario import discover
     from harness.stack.artifacts import locked_versions
@@ -147,19 +147,22 @@ def list_(folder: Path | None, *, as_json: bool) -> int:
 
     found = discover(folder or bundle.scenarios())
     stacks = stack_names(bundle.fixtures() / "stacks")
-    versions = locked_versions(bundle.fixtures() / "locks", "kafka")
+    locks = bundle.fixtures() / "locks"
+    versions = {name: locked_versions(locks, name) for name in ("kafka", "flink")}
     if as_json:
         told = {
             one.name: {"title": one.title, "expect": one.expect, "stack": one.stack} for one in found.values()
         }
-        click.echo(json.dumps({"scenarios": told, "stacks": stacks, "kafka": versions}, indent=2))
+        click.echo(json.dumps({"scenarios": told, "stacks": stacks, **versions}, indent=2))
         return ExitCode.PASS
     width = max((len(name) for name in found), default=0)
     for one in found.values():
         click.echo(
             f"{one.name:{width}}  {one.title}" + (" (must be found broken)" if one.expect == "broken" else "")
         )
-    click.echo(f"\nstacks: {', '.join(stacks)}\nkafka.version: {', '.join(versions)}")
+    click.echo(f"\nstacks: {', '.join(stacks)}")
+    for name, known in versions.items():
+        click.echo(f"{name}.version: {', '.join(known)}")
     return ExitCode.PASS
 
 

@@ -155,6 +155,13 @@ def tool(name: str, package: str) -> Check:
     return Check(name, path is not None, path or "not in PATH", f"sudo apt-get install {package}")
 
 
+def vector(_machine: Machine) -> Iterable[Check]:
+    """The metrics agent, which does not come with the harness."""
+    path = shutil.which("vector")
+    detail = path or "not in PATH: without it the metrics hop is not executed"
+    yield Check("vector", path is not None, detail, "give it with --set vector.binary=PATH", needed=False)
+
+
 def java(_machine: Machine) -> Iterable[Check]:
     """A Java that starts."""
     found = find_java()
@@ -285,6 +292,6 @@ def _lock_owner(path: Path) -> str:
 
 
 _PROBES: tuple[Probe, ...] = (
-    *(python, packages, tools, enclosure, java, locks, jars),
+    *(python, packages, tools, vector, enclosure, java, locks, jars),
     *(memory, processors, limits, folders, clock, lock, leftovers, terminal),
 )

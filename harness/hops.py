@@ -24,11 +24,12 @@ from harness.stack.components import JobDefinition, TopicsDefinition, VectorDefi
 from harness.stack.definition import StackDefinition
 from harness.stack.local import LocalStack
 from harness.stack.objects import ObjectStore
-from harness.stack.parts import Parts
+from harness.stack.parts import Parts, bucket_of
 from harness.stack.pipeline import Pipeline, Settled, Start
 from harness.stack.vector import VectorAgent
 
 HopName = Literal["source", "results", "dead-letters", "late", "archive", "metrics"]
+Part = Literal["source", "results", "archive", "metrics"]
 
 AHEAD_MS = 3_600_000
 """The fence's sentinels carry an event time so far ahead that every window closes behind them."""
@@ -206,13 +207,10 @@ class Hops:
 
     def _check_buckets(self) -> None:
         """Every bucket that the pipeline writes to is there and takes the credentials."""
-        store, used = self._store(), [self._job.archive] if self._job.archive else []
-        buckets = [address.removeprefix("s3://").partition("/")[0] for address in used]
-        if self._site.stack.agent is not None:
-            buckets.append(self._vector.bucket)
-            self._site.stack.agent.check()
+        buckets = [bucket_of(self._job.archive)] if self._job.archive else []
+        buckets += [self._vector.bucket] if self._site.stack.agent is not None else []
         for bucket in buckets:
-            check_access(store, bucket)
+            check_access(self._store(), bucket)
 
     def _store(self) -> S3Client:
         services = self._site.stack.services.values()
@@ -220,7 +218,7 @@ class Hops:
 
     def _planned(self) -> PipelinePlanned:
         job, topics = self._job, self._topics
-        parts = ["source", "results"]
+        parts: list[Part] = ["source", "results"]
         parts += ["archive"] if job.archive else []
         parts += ["metrics"] if self._site.stack.agent is not None else []
         return PipelinePlanned(
@@ -236,7 +234,7 @@ class Hops:
             out_of_order_ms=job.out_of_order_ms,
             dedup_ttl_ms=job.dedup_ttl_ms,
             guarantee=job.guarantee,
-            parts=tuple(parts),  # type: ignore[arg-type] # each is one of them
+            parts=tuple(parts),
         )
 
     def _job_started(self, start: Start) -> None:

@@ -25,7 +25,7 @@ from harness.stack import enclosure
 from harness.stack.artifacts import Jar, cache_folder, ensure, read_lock
 from harness.stack.definition import StackDefinition, read_definition
 from harness.stack.java import find_java
-from harness.stack.parts import find_parts
+from harness.stack.parts import check_parts, find_parts
 from harness.stack.software import Software, installed, locked_jars
 
 
@@ -48,11 +48,13 @@ def prepare(stack: str, settings: Mapping[str, str]) -> Prepared:
     """Read the definition of *stack* with *settings* and the locks of its components.
 
     Raises:
-        BadInput: an unknown stack, setting or version; nothing was started.
+        BadInput: an unknown stack, setting or version, or a part that is not what it should be;
+            nothing was started.
     """
     stacks = bundle.fixtures() / "stacks"
     definition = read_definition(stacks, stack, settings)
     jars = locked_jars(definition, bundle.fixtures() / "locks")
+    check_parts(definition, stacks / stack)
     return Prepared(definition, stacks / stack, jars)
 
 

@@ -8,27 +8,30 @@ In this order:
 4. everything ends, the ledger is sealed;
 5. checkers judge what is stored; ``run.json``, the report and JUnit follow from it.
 
-However step 3 ends, every fault heals on the way, and 4 and 5 happen.
+However step 3 ends, every fault heals on the way, and 4 and 5 happen. Only input that turns out bad
+before there was any load leaves nothing to judge: 4 happens, then the error ends the command.
 """
 
 from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TypeAlias
 
 import harness
 from harness.checkers.compose import judge
 from harness.clock import MONOTONIC, seconds_between, wall_label
 from harness.display import Display
-from harness.errors import HarnessError
+from harness.errors import BadInput, HarnessError, MissingAbility
 from harness.faults.injection import Injector
 from harness.faults.journal import Journal
 from harness.faults.watchdog import Watch
 from harness.findings import RunDocument
 from harness.interrupts import Interrupted, Interrupts
 from harness.ledger import evidence, schema, tables
-from harness.model import Aborted, Phase, PhaseEntered, RunEnded, RunStarted
+from harness.model import Aborted, LoadPlanned, Phase, PhaseEntered, RunEnded, RunStarted
 from harness.probes.agent import AgentProbe
 from harness.probes.host import host_sampler
 from harness.probes.pipeline import pipeline_probes
@@ -37,20 +40,28 @@ from harness.report.html import write_report
 from harness.report.junit import write_junit
 from harness.run import LiveRun, Order
 from harness.rundir import EventLog, RunDirectory
-from harness.scenario import TOPIC
+from harness.scenario import TOPIC, Run
 from harness.stack.local import LocalStack, booted
 
+Standing: TypeAlias = Callable[[Order, EventLog, Display, Interrupts], AbstractContextManager[Run]]
+"""Has a stack stand while its block runs, and gives the run that uses it."""
 
-def execute(order: Order, display: Display, interrupts: Interrupts) -> RunDocument:
+
+def execute(
+    order: Order, display: Display, interrupts: Interrupts, *, standing: Standing | None = None
+) -> RunDocument:
     """Run the ordered scenario to its verdict; see the module's docstring for the steps.
 
+    *standing* takes the place of a booted stack.
+
     Raises:
+        BadInput, MissingAbility: found before any load; everything is healed and ended.
         Interrupted: the user asked twice; everything is healed and ended, no report is written.
     """
     log = EventLog(order.directory)
     log.append(_beginning(order))
     try:
-        _tell(order, log, display, interrupts)
+        _tell(order, log, display, interrupts, standing or _standing)
     finally:
         with interrupts.shielded():
             _seal(order.directory)
@@ -88,10 +99,10 @@ def _beginning(order: Order) -> RunStarted:
     )
 
 
-def _tell(order: Order, log: EventLog, display: Display, interrupts: Interrupts) -> None:
+def _tell(order: Order, log: EventLog, display: Display, interrupts: Interrupts, standing: Standing) -> None:
     """Steps 2 and 3. What ends the story early becomes an ``Aborted`` event; the evidence so far stands."""
     try:
-        with _standing(order, log, display, interrupts) as run:
+        with standing(order, log, display, interrupts) as run:
             order.scenario.story(run)
     except (Interrupted, HarnessError, AssertionError, BaseExceptionGroup) as ended:
         causes = _causes(ended)
@@ -100,9 +111,19 @@ def _tell(order: Order, log: EventLog, display: Display, interrupts: Interrupts)
             raise
         reason = "; ".join(str(cause) or type(cause).__name__ for cause in causes)
         log.append(Aborted(t=MONOTONIC.now(), wall=wall_label(), reason=reason, by_user=asked))
+        if not asked:
+            _refuse(order.directory, causes)
         display.say(f"{reason} received: healed and stopped" if asked else f"ended early: {reason}")
         if interrupts.in_a_hurry:
             raise Interrupted(signal.SIGINT) from ended
+
+
+def _refuse(directory: RunDirectory, causes: list[BaseException]) -> None:
+    """Raise what makes the run pointless, if there was no load yet: then there is nothing to judge."""
+    refusal = next((cause for cause in causes if isinstance(cause, BadInput | MissingAbility)), None)
+    planned = any(isinstance(event, LoadPlanned) for event in directory.read_events())
+    if refusal is not None and not planned:
+        raise refusal
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -117,7 +138,7 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
     """A booted stack with its guards around it, and the run that uses it."""
     directory = order.directory
     log.append(PhaseEntered(t=MONOTONIC.now(), wall=wall_label(), phase=Phase.PREPARE))
-    display.say(f"boot    {order.definition.title}, Kafka {order.definition.kafka.version}")
+    display.say(f"boot    {order.definition.title}, {order.definition.versions}")
     display.now("booting")
     started = MONOTONIC.now()
     with contextlib.ExitStack() as ends:

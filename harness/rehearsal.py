@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
@@ -182,7 +182,7 @@ def rehearse(scenario: Scenario, definition: StackDefinition) -> list[str]:
     scenario.story(rehearsal)
     head = [
         f"{scenario.name}: {scenario.title}",
-        f"boot    {definition.title}, Kafka {definition.kafka.version}",
+        f"boot    {definition.title}, {definition.versions}",
     ]
     tail = ["(roles as of a fresh boot; a live run resolves them at injection)"]
     return [*head, *rehearsal.lines, *tail]
@@ -190,12 +190,6 @@ def rehearse(scenario: Scenario, definition: StackDefinition) -> list[str]:
 
 def _told(settings: Mapping[str, str]) -> str:
     return " ".join(f"{key}={value}" for key, value in settings.items())
-
-
-def _shown(verb: str, commands: Iterable[str]) -> list[str]:
-    """Commands as a person would paste them; only the first line of each stands behind a prompt."""
-    lines = [line for command in commands for line in f"$ {command}".splitlines()]
-    return [f"{verb if number == 0 else '':8}{line}" for number, line in enumerate(lines)]
 
 
 def _future(definition: StackDefinition) -> _FutureStack:

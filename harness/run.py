@@ -372,13 +372,14 @@ class LiveRun:
 
 def environment(order: Order, effective: Mapping[str, str]) -> EnvironmentSeen:
     """What the run runs on, as an event."""
-    java, kafka = order.software.java, order.definition.kafka
+    java, kafka, flink = order.software.java, order.definition.kafka, order.definition.flink
     memory = psutil.virtual_memory().total / 2**30
     return EnvironmentSeen(
         t=MONOTONIC.now(),
         wall=wall_label(),
         parts={
             "kafka": kafka.version,
+            **({"flink": flink.version} if flink else {}),
             "java": f"{java.version} ({java.source})",
             "python": machine.python_version(),
             "edge-harness": harness.__version__,

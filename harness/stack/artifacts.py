@@ -71,9 +71,10 @@ def read_lock(folder: Path, component: str, version: str) -> tuple[Jar, ...]:
 
 
 def locked_versions(folder: Path, component: str) -> list[str]:
-    """Every version of *component* that *folder* has a lock for."""
+    """Every version of *component* that *folder* has a lock for, the newest last."""
     found = folder.glob(f"{component}-[0-9]*.lock")
-    return sorted(path.name.removeprefix(f"{component}-").removesuffix(".lock") for path in found)
+    names = [path.name.removeprefix(f"{component}-").removesuffix(".lock") for path in found]
+    return sorted(names, key=lambda name: ([int(part) for part in re.findall(r"\d+", name)], name))
 
 
 def write_lock(path: Path, jars: Iterable[Jar], heading: str) -> None:

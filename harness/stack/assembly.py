@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Assembly:
         parts: the metrics agent's binary.
         logs: where configurations and logs go.
         environment: what every process of the run carries.
+        disk: makes the disk of a node with so many megabytes.
     """
 
     definition: StackDefinition
@@ -38,6 +39,7 @@ class Assembly:
     parts: Parts
     logs: Path
     environment: Mapping[str, str]
+    disk: Callable[[str, int], Path] = make_disk
 
     def nodes(self) -> dict[str, NamespaceNode]:
         """Every node, by name, with the ports on which its service listens."""
@@ -66,7 +68,7 @@ class Assembly:
                 admin,
                 software,
                 properties=properties_of(
-                    self.definition, self.folder, number, make_disk(node.name, kafka.data_mb)
+                    self.definition, self.folder, number, self.disk(node.name, kafka.data_mb)
                 ),
                 formatted=formatted[number - 1],
                 heap_mb=kafka.heap_mb,
@@ -90,7 +92,7 @@ class Assembly:
                 nodes[node.name],
                 objects,
                 software=software,
-                data=make_disk(node.name, objects.data_mb),
+                data=self.disk(node.name, objects.data_mb),
                 logs=self.logs,
                 environment=self.environment,
             )
@@ -104,7 +106,7 @@ class Assembly:
             return {}
         hosts = [*self.definition.nodes_of("jobmanager"), *self.definition.nodes_of("taskmanager")]
         hosts += self.definition.nodes_of("zookeeper") if flink.high_availability else ()
-        disks = {node.name: make_disk(node.name, flink.data_mb) for node in hosts}
+        disks = {node.name: self.disk(node.name, flink.data_mb) for node in hosts}
         parts = FlinkParts(
             self.definition, self.folder, self.software, rest, disks, self.logs, self.environment
         )
@@ -121,7 +123,7 @@ class Assembly:
                 vector,
                 self.parts.vector,
                 config=self.folder / vector.config,
-                disk=make_disk(node.name, vector.data_mb),
+                disk=self.disk(node.name, vector.data_mb),
                 disk_mb=vector.data_mb,
                 logs=self.logs,
                 environment={**self.environment, **environment_of(self.definition)},

@@ -31,7 +31,7 @@ class FlinkDefinition(Frozen):
 
     version: str
     config: str
-    job_manager_mb: int = Field(ge=256, le=65_536)
+    job_manager_mb: int = Field(ge=384, le=65_536)
     task_manager_mb: int = Field(ge=512, le=65_536)
     data_mb: int = Field(ge=16, le=1_000_000)
     slots: int = Field(ge=1, le=64)
@@ -88,8 +88,8 @@ class ObjectsDefinition(Frozen):
     heap_mb: int = Field(default=192, ge=64, le=16_384)
     data_mb: int = Field(ge=16, le=1_000_000)
     region: str = "us-east-1"
-    access_key: str = "edge"
-    secret_key: str = "edge-secret"  # noqa: S105 - of a server that lives as long as one run
+    access_key: str = Field(default="edge", min_length=1)
+    secret_key: str = Field(default="edge-secret", min_length=1)  # of a server that lives as long as one run
     buckets: tuple[str, ...] = ("edge-archive", "edge-metrics", "edge-state")
 
 

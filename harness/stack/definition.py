@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from harness.errors import BadInput, unknown_name
 from harness.model import Budgets, Frozen
@@ -73,9 +73,28 @@ class StackDefinition(Frozen):
     vector: VectorDefinition | None = None
     budgets: Budgets = Budgets()
 
+    @model_validator(mode="after")
+    def _job_has_what_it_needs(self) -> Self:
+        job, lacking = self.job, []
+        if job is not None:
+            lacking = [name for name in ("flink", "topics") if getattr(self, name) is None]
+            lacking += ["objects"] if job.archive and self.objects is None else []
+        if lacking:
+            raise ValueError(f"a job needs {' and '.join(lacking)}")
+        return self
+
+    @property
+    def versions(self) -> str:
+        """What runs, in words: ``Kafka 3.5.1, Flink 1.17.2``."""
+        return f"Kafka {self.kafka.version}" + (f", Flink {self.flink.version}" if self.flink else "")
+
     def nodes_of(self, role: Role) -> tuple[NodeDefinition, ...]:
         """The nodes that play *role*, in the order of the stack."""
         return tuple(node for node in self.nodes if node.role == role)
+
+
+OPTIONAL = ("flink", "job", "topics", "objects", "vector")
+"""The components that a stack may lack."""
 
 
 def stack_names(stacks: Path) -> list[str]:
@@ -94,7 +113,7 @@ def read_definition(stacks: Path, name: str, settings: Mapping[str, str]) -> Sta
         raise unknown_name("stack", name, stack_names(stacks))
     raw = _load(path)
     for key, value in settings.items():
-        _apply(raw, key, value)
+        _apply(raw, key, value, stacks)
     return _validated(raw, path)
 
 
@@ -110,7 +129,7 @@ def _load(path: Path) -> dict[str, object]:
     return raw
 
 
-def _apply(raw: dict[str, object], key: str, value: str) -> None:
+def _apply(raw: dict[str, object], key: str, value: str, stacks: Path) -> None:
     """Set the dotted *key* of the nested *raw*; a property may hold dots of its own."""
     prefix = next((prefix for prefix in FREE if key.startswith(prefix)), "")
     if prefix:
@@ -119,6 +138,7 @@ def _apply(raw: dict[str, object], key: str, value: str) -> None:
         *path, last = key.split(".")
     else:
         raise unknown_name("setting", key, settable())
+    _require_component(raw, key, stacks)
     place = raw
     for part in path:
         inner = place.setdefault(part, {})
@@ -126,6 +146,16 @@ def _apply(raw: dict[str, object], key: str, value: str) -> None:
             raise BadInput(f"{part} is not a mapping of keys", why=f"{key} was to be set in it")
         place = inner
     place[last] = value
+
+
+def _require_component(raw: Mapping[str, object], key: str, stacks: Path) -> None:
+    """A setting changes a component that the stack has; it does not bring one."""
+    component = key.partition(".")[0]
+    if component in raw or component not in OPTIONAL:
+        return
+    having = [name for name in stack_names(stacks) if component in _load(stacks / name / "stack.yaml")]
+    fix = f"choose a scenario on {' or '.join(having)}" if having else "take the setting away"
+    raise BadInput(f"the stack {raw.get('name')} has no {component}", why=f"{key} was to be set", fix=fix)
 
 
 def settable(model: type[Frozen] = StackDefinition, prefix: str = "") -> list[str]:
@@ -153,7 +183,7 @@ def _validated(raw: dict[str, object], path: Path) -> StackDefinition:
         return StackDefinition.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"]) or "what is"
         if first["type"] == "extra_forbidden":
             raise unknown_name("setting", key, settable()) from error
         raise BadInput(f"{key} in {path} does not fit", why=first["msg"]) from error

@@ -51,7 +51,8 @@ class FlinkParts:
 
     Args:
         definition: the stack; ``folder`` holds its files.
-        disks: each node's own disk and its size in MB, by node name.
+        rest: tells when a TaskManager is registered.
+        disks: the folder that is each node's own disk, by node name.
         logs: where configurations and logs go.
     """
 

@@ -105,6 +105,12 @@ class Exceptions(_Told):
     root_exception: str | None = Field(default=None, alias="root-exception")
 
 
+class Errors(_Told):
+    """What comes with a bad status: a title, and the Java stack trace where there is one."""
+
+    errors: tuple[str, ...]
+
+
 class Trigger(_Told):
     """The answer to something that goes on in the background."""
 

@@ -75,21 +75,37 @@ def read_config(path: Path) -> dict[str, str]:
         BadInput: it is not a flat mapping.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInput(f"{path} cannot be read", why=str(error)) from error
+        # Flink takes values as they are written: 010 is no eight, and 1:30 no ninety.
+        raw = yaml.BaseLoader(path.read_text(encoding="utf-8")).get_single_data() or {}
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BadInput(f"flink.config {path} cannot be read", why=why) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInput(f"{path} is not a Flink configuration", why=str(error)) from error
     if not isinstance(raw, dict):
         raise BadInput(f"{path} is not a Flink configuration", why="it is not a mapping of keys")
-    return {str(key): _text(value) for key, value in raw.items()}
+    if nested := [key for key, value in raw.items() if not isinstance(value, str)]:
+        raise BadInput(f"{path} is not a Flink configuration", why=f"{nested[0]} is not one plain value")
+    return raw
 
 
 def render_config(settings: Mapping[str, str]) -> str:
-    """The text of a ``flink-conf.yaml``."""
+    """The text of a ``flink-conf.yaml``, as Flink's own line by line reader takes it.
+
+    Raises:
+        BadInput: a value that this reader would cut short without a word.
+    """
+    if cut := [key for key, value in settings.items() if "#" in value or len(value.splitlines()) > 1]:
+        raise BadInput(f"Flink cannot be told {cut[0]}", why="its value holds a # or a line break")
     return "".join(f"{key}: {value}\n" for key, value in sorted(settings.items()))
 
 
 def cluster_settings(definition: StackDefinition, folder: Path) -> dict[str, str]:
-    """What all Flink processes are told: the stack's file, ``--set``, then what the harness decides."""
+    """What all Flink processes are told: the stack's file, ``--set``, then what the harness decides.
+
+    Raises:
+        BadInput: the file is no configuration, or the stack lacks what high availability needs.
+    """
     flink = _flink(definition)
     return read_config(folder / flink.config) | flink.overrides | _decided(definition, flink)
 
@@ -126,6 +142,8 @@ def _decided(definition: StackDefinition, flink: FlinkDefinition) -> dict[str, s
         "metrics.reporter.prom.factory.class": _REPORTER,
         "metrics.reporter.prom.port": str(flink.metrics_port),
         "web.submit.enable": "true",
+        # What REST tells of jobs and checkpoints is at most so many ms old; Flink's own is 3 s.
+        "web.refresh-interval": "100",
     }
     return settings | _object_store(definition) | _high_availability(definition, flink)
 
@@ -163,7 +181,3 @@ def _high_availability(definition: StackDefinition, flink: FlinkDefinition) -> d
 def _flink(definition: StackDefinition) -> FlinkDefinition:
     assert definition.flink is not None, "only asked for a stack with Flink"
     return definition.flink
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

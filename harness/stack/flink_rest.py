@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, JsonValue, ValidationError
 
+from harness.clock import MONOTONIC, Clock
 from harness.errors import BadInput, StackError
 from harness.stack.flink_answers import (
     Checkpoints,
+    Errors,
     Exceptions,
     JobDetails,
     Jobs,
@@ -36,6 +38,7 @@ M = TypeVar("M", bound=BaseModel)
 _CALL_S = 3.0
 _UPLOAD_S = 30.0
 _SUBMIT_S = 60.0
+_NO_LEADER = 503
 ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 """States that a job does not leave by itself."""
 
@@ -63,10 +66,12 @@ class FlinkRest:
     Args:
         urls: ``http://host:port`` of every JobManager.
         pages: the Prometheus page of every TaskManager.
+        clock: waits go by it.
     """
 
-    def __init__(self, urls: Sequence[str], pages: Sequence[str] = ()) -> None:
-        self.urls, self._pages = tuple(urls), tuple(pages)
+    def __init__(self, urls: Sequence[str], pages: Sequence[str] = (), clock: Clock = MONOTONIC) -> None:
+        self.urls, self.clock = tuple(urls), clock
+        self._pages = tuple(pages)
 
     def wait_task_managers(self, wanted: int, seconds: float) -> str:
         """Return when *wanted* TaskManagers are registered."""
@@ -102,6 +107,7 @@ class FlinkRest:
 
         Raises:
             BadInput: the job's own program refuses, with its words.
+            StackError: no JobManager answers, or none leads at the moment.
         """
         body: dict[str, JsonValue] = {
             "entryClass": main,
@@ -114,8 +120,10 @@ class FlinkRest:
             path = f"/jars/{jar_id}/run"
             return self._ask(lambda url: post_json(url + path, _SUBMIT_S, body), Submitted).jobid
         except Refused as error:
+            if error.status == _NO_LEADER:
+                raise
             fix = "check job.jar, job.main and the job's settings"
-            raise BadInput("Flink refuses the job", why=innermost(error.said), fix=fix) from error
+            raise BadInput("Flink refuses the job", why=innermost(_trace(error.said)), fix=fix) from error
 
     def jobs(self) -> tuple[tuple[str, str], ...]:
         """Every job that the cluster knows: id and state."""
@@ -184,13 +192,19 @@ class FlinkRest:
             except StackError as error:
                 raise NotYet(error.sentence()) from error
 
-        return wait_for(once, what=what, seconds=seconds, every=0.1, fix="see logs/jobmanager-*.log")
+        fix = "see logs/jobmanager-*.log"
+        return wait_for(once, what=what, seconds=seconds, every=0.1, fix=fix, clock=self.clock)
 
     def _get(self, path: str, shape: type[M]) -> M:
         return self._ask(lambda url: get_json(url + path, _CALL_S), shape)
 
     def _ask(self, call: Callable[[str], JsonValue], shape: type[M]) -> M:
-        return shape.model_validate(self._json(call))
+        answer = self._json(call)
+        try:
+            return shape.model_validate(answer)
+        except ValidationError as error:
+            why = f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+            raise StackError("Flink answers something else than it documents", why=why) from error
 
     def _json(self, call: Callable[[str], JsonValue]) -> JsonValue:
         """The answer of the first JobManager that gives one; of a refusal, the refusal."""
@@ -219,6 +233,14 @@ class _Nothing(BaseModel):
 
 def innermost(trace: str) -> str:
     """The innermost cause that a Java stack trace names, else its first line."""
-    lines = [line.strip() for line in trace.replace("\\n", "\n").splitlines() if line.strip()]
+    lines = [line.strip() for line in trace.splitlines() if line.strip()]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     return (causes or lines or [""])[-1 if causes else 0]
+
+
+def _trace(said: str) -> str:
+    """The last of the errors that an answer with a bad status tells: the trace, behind a title."""
+    try:
+        return ([said, *Errors.model_validate_json(said).errors])[-1]
+    except ValidationError:
+        return said

@@ -64,6 +64,7 @@ def booted(
     """Boot *definition* (its files lie in *folder*), give the stack, end every process after.
 
     Raises:
+        BadInput: the metrics agent refuses its configuration.
         StackError: a part did not come up.
     """
     assembly = Assembly(definition, folder, software, parts, logs, environment)
@@ -72,6 +73,8 @@ def booted(
     try:
         _start(stack, (*needed, *beside))
         _await(stack, needed)
+        if stack.agent is not None:
+            stack.agent.check()  # looks for its bucket, too
         _start(stack, later)
         _await(stack, (*beside, *later))
         yield stack

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.bundle import fixtures
-from harness.errors import BadInput
+from harness.errors import BadInput, unknown_name
 from harness.stack.definition import StackDefinition
+from harness.stack.flink_files import cluster_settings
 from harness.stack.flink_job import built_job, check_job
 from harness.stack.software import Software
 from harness.stack.vector import find_vector, missing_reason
@@ -38,15 +39,54 @@ class Parts:
 NO_PARTS = Parts()
 
 
+def check_parts(definition: StackDefinition, folder: Path) -> None:
+    """Look at everything that can be found wrong without the jars of a lock; takes milliseconds.
+
+    Raises:
+        BadInput: a file, a jar of the user's, a class, a bucket, a binary or a program is not what
+            it should be.
+    """
+    job = definition.job
+    if definition.flink is not None:
+        cluster_settings(definition, folder)
+    if job is not None and job.jar != _OWN_JOB:
+        check_job(Path(job.jar), job.main)
+    _check_buckets(definition)
+    _vector(definition, folder)
+
+
 def find_parts(definition: StackDefinition, folder: Path, software: Software) -> Parts:
     """Build or find everything, and check it.
 
     Raises:
-        BadInput: a jar, a class, a binary or a program that is not what it should be.
+        BadInput: as ``check_parts``, or the job that comes with the harness has not the class asked for.
     """
+    check_parts(definition, folder)
     job, job_sha256 = _job(definition, software)
     vector, missing = _vector(definition, folder)
     return Parts(job, job_sha256, vector, missing)
+
+
+def _check_buckets(definition: StackDefinition) -> None:
+    """Every bucket that something writes to is one of those that the object store is made with."""
+    job, vector, objects = definition.job, definition.vector, definition.objects
+    used = {"job.archive": bucket_of(job.archive)} if job and job.archive else {}
+    used |= {"vector.bucket": vector.bucket} if vector else {}
+    for setting, bucket in used.items():
+        if objects is not None and bucket not in objects.buckets:
+            raise unknown_name(f"bucket for {setting}", bucket, objects.buckets)
+
+
+def bucket_of(address: str) -> str:
+    """The bucket of an object store address: ``edge-archive`` of ``s3://edge-archive/records``.
+
+    Raises:
+        BadInput: it is no such address.
+    """
+    bucket = address.removeprefix("s3://").partition("/")[0]
+    if not address.startswith("s3://") or not bucket:
+        raise BadInput(f"{address!r} is no object store address", fix="e.g. s3://edge-archive/records")
+    return bucket
 
 
 def _job(definition: StackDefinition, software: Software) -> tuple[Path | None, str]:
@@ -68,6 +108,8 @@ def _vector(definition: StackDefinition, folder: Path) -> tuple[Path | None, str
     try:
         check_programs(config.read_text(encoding="utf-8"), config.name)
     except OSError as error:
-        raise BadInput(f"{config} cannot be read", why=error.strerror or str(error)) from error
+        raise BadInput(f"vector.config {config} cannot be read", why=error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"vector.config {config} is no text", why=str(error)) from error
     found = find_vector(vector.binary)
     return found, "" if found else missing_reason(vector.binary)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from harness.clock import MONOTONIC
+from harness.clock import NANOS_PER_SECOND, Clock
 from harness.errors import StackError
 from harness.stack.definition import StackDefinition
 from harness.stack.flink_files import checkpointing, cluster_settings
@@ -19,11 +20,13 @@ from harness.stack.flink_rest import ENDED, Ended, FlinkRest, JobSeen
 from harness.waiting import NotYet
 
 GROUP = "edge-processor"
+TRANSACTIONS = "edge"
 SAVEPOINTS = "s3://edge-state/savepoints"
 _RUNNING_S = 60.0
 _SAVEPOINT_S = 60.0
 _CANCEL_S = 30.0
 _STILL_S = 2.0
+_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,6 @@ class Pipeline:
         self._definition, self._rest, self._told = definition, rest, told
         self._jar, self._bootstrap, self._source = jar, bootstrap, source
         self._settings = cluster_settings(definition, folder)
-        self._jar_id = ""
         self.job_id = ""
 
     @property
@@ -92,6 +94,7 @@ class Pipeline:
             "dedup-ttl-ms": job.dedup_ttl_ms,
             "guarantee": job.guarantee,
             "transaction-timeout-ms": job.transaction_timeout_ms,
+            "transactional-id-prefix": TRANSACTIONS,
             "group": GROUP,
             "start": job.start,
         } | ({"archive": job.archive} if job.archive else {})
@@ -107,11 +110,8 @@ class Pipeline:
         job, flink = self._definition.job, self._definition.flink
         assert job is not None
         assert flink is not None
-        self._jar_id = self._rest.upload(self._jar)
-        arguments = self.arguments()
-        self.job_id = self._rest.run(
-            self._jar_id, job.main, arguments, parallelism=flink.parallelism, restore=restore
-        )
+        jar, arguments = self._rest.upload(self._jar), self.arguments()
+        self.job_id = self._rest.run(jar, job.main, arguments, parallelism=flink.parallelism, restore=restore)
         self._told(Start(self.job_id, arguments, restore))
         self.wait_running(_RUNNING_S)
 
@@ -119,13 +119,12 @@ class Pipeline:
         """Stop the job and start it again as its upgrade mode says; returns what it began from."""
         flink = self._definition.flink
         assert flink is not None
-        restore = ""
         if flink.upgrade == "savepoint":
             restore = self._rest.stop_with_savepoint(self.job_id, SAVEPOINTS, _SAVEPOINT_S)
         else:
-            if flink.upgrade == "last-state":
-                restore = self._rest.job(self.job_id).last_path
             self._rest.cancel(self.job_id, _CANCEL_S)
+            # Only now: what an older checkpoint does not hold, a newer one may have committed.
+            restore = self.seen().last_path if flink.upgrade == "last-state" else ""
         self.start(restore)
         return restore
 
@@ -173,43 +172,81 @@ class Pipeline:
     def settle(self, closing_ms: int, ends: Callable[[], tuple[int, ...]], seconds: float) -> Settled:
         """Return when the job has worked through everything up to the watermark *closing_ms*.
 
-        With checkpoints: one was completed that was triggered after every task behind the sources had
-        seen the watermark. Without: the *ends* of its topics then stood still for two seconds.
+        With checkpoints: two more were completed after every task behind the sources had seen the
+        watermark; the first may have been triggered before. Without: the *ends* of its topics then
+        stood still for two seconds. A job that has ended for good is at its end, too.
         """
+        proof = _Checkpoints(self.seen) if self.checkpointing else _Still(ends, self._rest.clock)
         try:
-            return Settled(complete=True, detail=self._rest.wait(
-                lambda: self._worked_through(closing_ms, ends), "the job to work everything through", seconds
-            ))  # fmt: skip
+            said = self._rest.wait(
+                lambda: self._worked_through(closing_ms, proof), "the job to work everything through", seconds
+            )
         except StackError as error:
             return Settled(complete=False, detail=error.why or error.what)
+        return Settled(complete=True, detail=said)
 
-    def _worked_through(self, closing_ms: int, ends: Callable[[], tuple[int, ...]]) -> str:
+    def _worked_through(self, closing_ms: int, proof: _Proof) -> str:
         seen = self.seen()
         if seen.state in ENDED:
             why = self._rest.root_cause(self.job_id)
             return f"the job has ended for good: {seen.state}{f' ({why})' if why else ''}"
         mark = self._rest.lowest_watermark(self.job_id)
         if mark is None or mark < closing_ms or not seen.whole:
-            raise NotYet(
-                f"watermark {mark}, wanted {closing_ms}; {seen.tasks_running} of {seen.tasks} tasks run"
-            )
-        if self.checkpointing:
-            self._one_more_checkpoint(seen)
-            return "every task saw the closing watermark, and a later checkpoint is complete"
-        self._still(ends)
-        return "every task saw the closing watermark, and the results stood still"
+            proof.begin_anew()
+            running = f"{seen.tasks_running} of {seen.tasks} tasks run"
+            raise NotYet(f"watermark {mark}, wanted {closing_ms}; {running}")
+        return f"every task saw the closing watermark, and {proof.given()}"
 
-    def _one_more_checkpoint(self, before: JobSeen) -> None:
-        # The second one from here was certainly triggered after the watermark was seen.
-        def observe() -> None:
-            now = self.seen()
-            if now.completed < before.completed + 2:
-                raise NotYet(f"{now.completed - before.completed} checkpoints since the closing watermark")
 
-        self._rest.wait(observe, "a checkpoint behind the closing watermark", _SAVEPOINT_S)
+class _Proof(Protocol):
+    """What must be seen once every task has seen the closing watermark, without a break in between."""
 
-    def _still(self, ends: Callable[[], tuple[int, ...]]) -> None:
-        before = ends()
-        MONOTONIC.sleep(_STILL_S)
-        if ends() != before:
-            raise NotYet("results still come")
+    def begin_anew(self) -> None:
+        """Forget what was seen so far."""
+        ...
+
+    def given(self) -> str:
+        """What was seen, in words.
+
+        Raises:
+            NotYet: it was not seen so far.
+        """
+        ...
+
+
+class _Checkpoints:
+    """Two more checkpoints: the second was triggered after the first, hence after the watermark."""
+
+    def __init__(self, seen: Callable[[], JobSeen]) -> None:
+        self._seen = seen
+        self._before: int | None = None
+
+    def begin_anew(self) -> None:
+        self._before = None
+
+    def given(self) -> str:
+        now = self._seen().completed
+        self._before = now if self._before is None else self._before
+        if now < self._before + _CHECKPOINTS:
+            raise NotYet(f"{now - self._before} checkpoints since the closing watermark")
+        return "a later checkpoint is complete"
+
+
+class _Still:
+    """The ends of topics do not move."""
+
+    def __init__(self, ends: Callable[[], tuple[int, ...]], clock: Clock) -> None:
+        self._ends, self._clock = ends, clock
+        self._before: tuple[int, ...] | None = None
+        self._since = 0
+
+    def begin_anew(self) -> None:
+        self._before = None
+
+    def given(self) -> str:
+        now, ends = self._clock.now(), self._ends()
+        if ends != self._before:
+            self._before, self._since = ends, now
+        if now - self._since < _STILL_S * NANOS_PER_SECOND:
+            raise NotYet("results still come, or came until just now")
+        return "the results stood still"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ class NodeService:
     Args:
         node: where it runs.
         argv: what runs there, as PID 1 of a pid namespace.
-        environment: all of its environment.
+        environment: what its process carries beside PATH and the node's name.
         disk: the folder of its data, a file system of its own; ``disk_mb`` is its size.
         logs: the folder that gets ``NODE.log``.
         ready: its readiness beyond an open port.
@@ -41,7 +42,7 @@ class NodeService:
     ) -> None:
         self.node, self.disk, self.disk_mb = node, disk, disk_mb
         self._argv = [*YIELDING, *argv]
-        self._environment = {**environment, "HARNESS_NODE": node.name}
+        self._environment = {"PATH": os.environ.get("PATH", ""), "HARNESS_NODE": node.name, **environment}
         self._log = logs / f"{node.name}.log"
         self._ready = ready
         self._process: NamespacedProcess | None = None

@@ -6,22 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import BadInput
 from harness.stack.artifacts import Jar, cache_folder, locked_versions, read_lock
 from harness.stack.definition import StackDefinition
+from harness.stack.flink_job import OPENED
 from harness.stack.java import Java
 from harness.stack.kafka_files import KafkaSoftware
 
 QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.net.preferIPv4Stack=true")
 """Flags for quick starts in little memory. Shown in the report: not for certified latencies."""
-
-OPENED = (
-    # Flink 1.17 on Java 17: its serializers and memory manager reach into these.
-    *(
-        f"--add-opens=java.base/java.{part}=ALL-UNNAMED"
-        for part in ("lang", "util", "net", "io", "util.concurrent", "time")
-    ),
-    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +50,15 @@ def locks_of(definition: StackDefinition, folder: Path) -> dict[str, str]:
 
 
 def newest(folder: Path, component: str) -> str:
-    """The newest version of *component* that *folder* locks; of tools there is only one."""
-    return locked_versions(folder, component)[-1]
+    """The newest version of *component* that *folder* locks; of tools there is only one.
+
+    Raises:
+        BadInput: there is none.
+    """
+    versions = locked_versions(folder, component)
+    if not versions:
+        raise BadInput(f"{folder} has no lock of {component}", fix="restore it from the release")
+    return versions[-1]
 
 
 def locked_jars(definition: StackDefinition, folder: Path) -> dict[str, tuple[Jar, ...]]:
