@@ -29,8 +29,8 @@ class TableWriter:
     """Appends rows to ``FOLDER/NAME-WRITER.arrow``. One thread writes."""
 
     def __init__(self, folder: Path, name: str, schema: pa.Schema, *, writer: str = "0") -> None:
-        # Arrow loads what it needs for its first conversion; writers convert in threads of their own, and
-        # two that load at once have been seen to take the process along.
+        # Arrow imports pandas for its first conversion. Writers convert in threads of their own: here it is
+        # done once, before any two of them could do it at the same time.
         pa.array([""])
         self._schema = schema
         self._pending: list[Row] = []
