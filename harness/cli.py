@@ -230,6 +230,7 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
     software = prepared.software
     parts = find_parts(prepared.definition, prepared.folder, software)
     directory = RunDirectory.create(where.parent, where.name)
+    _keep_native_crashes(directory.logs / "crash-native.txt")
     order = Order(
         scenario=chosen, definition=prepared.definition, folder=prepared.folder, software=software,
         parts=parts, directory=directory, seed=int(os.environ["HARNESS_SEED"]),
@@ -245,6 +246,14 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
         display.close()
     _print_result(directory, as_json=as_json)
     return document.exit_code
+
+
+def _keep_native_crashes(place: Path) -> None:
+    """A crash below Python leaves what every thread was doing; else it would leave nothing."""
+    import faulthandler
+
+    # It keeps the descriptor alone: one that belonged to a file object would be closed with it.
+    faulthandler.enable(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 def _print_result(directory: object, *, as_json: bool) -> None:

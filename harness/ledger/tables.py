@@ -29,6 +29,9 @@ class TableWriter:
     """Appends rows to ``FOLDER/NAME-WRITER.arrow``. One thread writes."""
 
     def __init__(self, folder: Path, name: str, schema: pa.Schema, *, writer: str = "0") -> None:
+        # Arrow imports pandas for its first conversion. Writers convert in threads of their own: here it is
+        # done once, before any two of them could do it at the same time.
+        pa.array([""])
         self._schema = schema
         self._pending: list[Row] = []
         self._batches: list[pa.RecordBatch] = []

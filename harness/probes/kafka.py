@@ -35,6 +35,7 @@ class KafkaProbe:
     def __init__(self, bootstrap: str, group: str, topics: Sequence[str]) -> None:
         self._bootstrap = bootstrap
         self._client = self._connected()
+        self._retired: AdminClient | None = None
         self._group, self._source, self._topics = group, topics[0], tuple(topics)
         self._partitions: dict[str, tuple[int, ...]] = {}
         self._before: dict[str, tuple[float, int]] = {}
@@ -50,8 +51,9 @@ class KafkaProbe:
             asked, ends = time.monotonic(), self._ends()
             return [*self._growth(ends, asked), *self._lag(ends)]
         except (KafkaException, TimeoutError) as error:
-            # A client that met the cluster while it booted may go on asking the wrong broker.
-            self._client = self._connected()
+            # A client that met the cluster while it booted may go on asking the wrong broker. The old one
+            # is kept for another turn: destroyed with a call under way it may take the process along.
+            self._retired, self._client = self._client, self._connected()
             raise StackError("Kafka did not tell its offsets", why=str(error)) from error
 
     def _connected(self) -> AdminClient:

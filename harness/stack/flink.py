@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.stack.definition import NodeDefinition, StackDefinition
+from harness.stack.disks import disk_place
 from harness.stack.flink_files import (
     BLOB_PORT,
     DATA_PORT,
@@ -68,7 +69,7 @@ class FlinkParts:
         """One service for each node of the component, in the order in which they start."""
         flink = self.definition.flink
         assert flink is not None
-        plugins = lay_out_plugins(self.software.jars["flink-s3"], self.logs.parent / "plugins")
+        plugins = lay_out_plugins(self.software.jars["flink-s3"], disk_place("plugins"))
         built: dict[str, NodeService] = {}
         if flink.high_availability:
             built |= {n.name: self._zookeeper(nodes[n.name]) for n in self.definition.nodes_of("zookeeper")}
