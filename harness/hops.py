@@ -6,6 +6,7 @@ Like ``run``, it drives and writes down; it judges nothing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,10 +57,14 @@ class Hops:
         site: where the pipeline runs.
         directory: gets what is read back; *log* gets what happens.
         source: the load's topic.
+        seconds: in which each topic has to be read back.
     """
 
-    def __init__(self, site: Site, directory: RunDirectory, log: EventLog, *, source: str) -> None:
+    def __init__(
+        self, site: Site, directory: RunDirectory, log: EventLog, *, source: str, seconds: float = _READ_S
+    ) -> None:
         self._site, self._directory, self._log, self._source = site, directory, log, source
+        self._seconds = seconds
         self.closing_ms = 0
         """The event time of the sentinels that close every window; set when they are about to be written."""
         flink, jar = site.stack.flink, site.parts.job
@@ -129,17 +134,14 @@ class Hops:
             self._read_metrics(self._site.stack.agent)
 
     def _read_topics(self, settled: Settled) -> None:
-        topics, directory = self._topics, self._directory
-        results, dead, late = (
-            Topic(self._site.stack.bootstrap, name, topics.partitions)
-            for name in (topics.results, topics.dead_letters, topics.late)
-        )
-        read, placed = pipeline_reader.read_results, pipeline_reader.read_placed
-        self._topic("results", settled, lambda: read(results, directory=directory, seconds=_READ_S))
-        self._topic(
-            "dead-letters", settled, lambda: placed(dead, "dead", directory=directory, seconds=_READ_S)
-        )
-        self._topic("late", settled, lambda: placed(late, "late", directory=directory, seconds=_READ_S))
+        told, directory, seconds = self._topics, self._directory, self._seconds
+        names = (told.results, told.dead_letters, told.late)
+        results, dead, late = (Topic(self._site.stack.bootstrap, name, told.partitions) for name in names)
+        read = functools.partial(pipeline_reader.read_results, directory=directory, seconds=seconds)
+        placed = functools.partial(pipeline_reader.read_placed, directory=directory, seconds=seconds)
+        self._topic("results", settled, lambda: read(results))
+        self._topic("dead-letters", settled, lambda: placed(dead, "dead"))
+        self._topic("late", settled, lambda: placed(late, "late"))
 
     def _topic(self, hop: HopName, settled: Settled, read: Callable[[], TopicRead]) -> None:
         """Read one topic through its fence; what cannot be read is told, and makes the hop incomplete."""
