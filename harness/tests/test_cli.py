@@ -30,6 +30,16 @@ def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
         (("run", "quickstart", "--set", "kafka.heap_mb=12"), "kafka.heap_mb"),
         (("run", "quickstart", "--set", "no-sign"), "--set 'no-sign' is not KEY=VALUE"),
         (("run", "quickstart", "--platform", "locla"), "did you mean 'local'?"),
+        (("run", "quickstart", "--set", "flink.version=1.20.1"), "the stack edge-kafka has no flink"),
+        (("run", "pipeline", "--set", "flink.version=1.20"), "did you mean '1.20.1'?"),
+        (("run", "pipeline", "--set", "flink.upgrade=never"), "'savepoint', 'last-state' or 'stateless'"),
+        (("run", "pipeline", "--set", "flink.parallelism=0"), "greater than or equal to 1"),
+        (("run", "pipeline", "--set", "vector.config=nope.toml"), "nope.toml cannot be read: No such file"),
+        (("run", "pipeline", "--set", "job.jar=/tmp/nope.jar"), "job.jar /tmp/nope.jar is not there"),
+        (
+            ("run", "pipeline", "--set", "job.archive=s3://no-such/records"),
+            "bucket for job.archive 'no-such'",
+        ),
         (("run",), "Missing argument 'SCENARIO'"),
         (("rnu",), "No such command 'rnu'"),
         (("verify", "nowhere"), "nowhere is not a run directory"),
@@ -109,6 +119,29 @@ def test_list_names_every_scenario_with_its_sentence() -> None:
     assert sorted(told["scenarios"]) == SCENARIOS
     assert all(one["title"].endswith(".") for one in told["scenarios"].values())
     assert {"3.5.1", "3.9.1"} <= set(told["kafka"])
+    assert {"1.17.2", "1.20.1"} <= set(told["flink"])
+
+
+def test_list_tells_people_what_they_can_set() -> None:
+    """The last lines are the stacks, and the versions under the name of their setting."""
+    told = harness("list").stdout.splitlines()[-3:]
+
+    assert told == [
+        "stacks: edge, edge-kafka, edge-seed",
+        "kafka.version: 3.5.1, 3.9.1",
+        "flink.version: 1.17.2, 1.20.1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"), [("quickstart", "Kafka 3.5.1"), ("pipeline", "Kafka 3.5.1, Flink 1.17.2")]
+)
+def test_a_rehearsal_names_every_version(name: str, ends: str) -> None:
+    """Flink's too, where the stack has it."""
+    boot = harness("run", name, "--rehearse").stdout.splitlines()[1]
+
+    assert boot.startswith("boot ")
+    assert boot.endswith(f"), {ends}")
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -82,6 +82,21 @@ def test_a_tool_is_found_where_debian_hides_it(tmp_path: Path, monkeypatch: pyte
     )
 
 
+def test_a_machine_without_vector_is_told_what_that_means(
+    found: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note, never a failure: only the metrics hop is not executed."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (note,) = doctor.vector(found)
+    assert (note.ok, note.needed) == (False, False)
+    assert note.detail == "not in PATH: without it the metrics hop is not executed"
+
+    (tmp_path / "vector").write_text("#!/bin/sh\n")
+    (tmp_path / "vector").chmod(0o755)
+    (there,) = doctor.vector(found)
+    assert (there.ok, there.detail) == (True, str(tmp_path / "vector"))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "fix"),
     [

@@ -28,6 +28,7 @@ from harness.stack.seams import Node, Process
 from harness.tests.contract import agents
 from harness.tests.contract.arena import PORT, Arena
 from harness.tests.contract.object_stories import OBJECT_STORIES
+from harness.tests.contract.pipeline_stories import PIPELINE_STORIES
 
 Seen = dict[str, object]
 Story = Callable[[Path, object], Seen]
@@ -347,4 +348,6 @@ def stopped_harness(folder: Path, lease_seconds: object) -> Seen:
 
 
 OWN: tuple[Story, ...] = (one_cut, lease, overlap, ways_out, processes, noop, sweep, stopped_harness)
-STORIES: dict[str, Story] = {story.__name__: story for story in (*OWN, *OBJECT_STORIES)} | agents.STORIES
+STORIES: dict[str, Story] = {
+    story.__name__: story for story in (*OWN, *OBJECT_STORIES, *PIPELINE_STORIES)
+} | agents.STORIES
