@@ -38,7 +38,7 @@ def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
         (("run", "pipeline", "--set", "job.jar=/tmp/nope.jar"), "job.jar /tmp/nope.jar is not there"),
         (
             ("run", "pipeline", "--set", "job.archive=s3://no-such/records"),
-            "bucket for job.archive 'no-such'",
+            "job.archive 'no-such'",
         ),
         (("run",), "Missing argument 'SCENARIO'"),
         (("rnu",), "No such command 'rnu'"),

@@ -58,7 +58,7 @@ def service_life(folder: Path, _: object) -> Seen:
 
 
 def store_refuses(folder: Path, _: object) -> Seen:
-    """A pipeline is opened on a real store that lacks its bucket, and with a secret that is not the store's."""
+    """A pipeline is opened on a real store: without its bucket, with a wrong secret, and as it should be."""
     with running(folder) as store:
         definition = read_definition(STACKS, "edge", {}).objects
         assert definition is not None
