@@ -54,22 +54,26 @@ def test_two_gigabytes_of_memory_are_enough(found: Machine, *, available: int, o
     """The line is at 2 GB of what the kernel says is available, not of what is free."""
     (found.proc / "meminfo").write_text(LIMITED.format(available=available))
 
-    assert only(machine.memory(found)).ok is ok
+    needed, _ = machine.memory(found)
+    assert needed.ok is ok
 
 
 def test_the_memory_limit_of_a_container_counts(found: Machine) -> None:
     """A cgroup that leaves less than the machine has decides."""
     cgroup(found, str(3 << 30), 2 << 30)
 
-    check = only(machine.memory(found))
+    check, note = machine.memory(found)
     assert (check.ok, check.detail) == (False, "1024 MB available, 2048 needed")
+    assert (note.ok, note.needed) == (False, False)
 
 
 def test_a_container_without_a_limit_has_the_machines_memory(found: Machine) -> None:
     """``max`` is no limit."""
     cgroup(found, "max", 2 << 30)
 
-    assert only(machine.memory(found)).detail == "3906 MB available, 2048 needed"
+    needed, note = machine.memory(found)
+    assert needed.detail == "3906 MB available, 2048 needed"
+    assert note.ok
 
 
 @pytest.mark.parametrize(
