@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-MEMORY_MB, PIPELINE_MB = 2048, 3072
+MEMORY_MB, PIPELINE_MB = 2048, 3584
 OUT_MB, CACHE_MB = 1024, 512
 OPEN_FILES, PROCESSES, CPUS = 4096, 1024, 2
 CLOCK_STEP_S = 1e-6

@@ -6,7 +6,7 @@ from harness.scenario import PIPELINE, Run, kill, leader_of, scenario, task_mana
 @scenario(stack="edge", guarantees=PIPELINE)
 def test_pipeline(run: Run) -> None:
     """Every record is in one window and in the archive once, though a TaskManager and a broker are killed."""
-    with run.load(rate=2_000):
+    with run.load(rate=1_000):
         run.hold_steady(seconds=8)
         with run.inject(kill(task_manager(1)), seconds=5) as killed:
             run.require(killed.observed)

@@ -50,7 +50,7 @@ def check_single(survey: Survey) -> Finding:
 
 def check_intact(survey: Survey) -> Finding:
     """Count damaged objects, and records in the archive that are no valid inputs."""
-    objects = survey.evidence.objects
+    objects = survey.objects
     damaged = [row for row, flaw in enumerate(objects.flaw) if flaw and not str(flaw).startswith(UNREADABLE)]
     phantoms = survey.phantoms.count()
     lines = int(objects.lines.sum())
@@ -120,7 +120,7 @@ def _bounds(survey: Survey, position: int) -> tuple[int, int]:
 
 def _lying(survey: Survey, run: int, position: int) -> str:
     """Where the archive holds *position*, in words."""
-    archive, objects = survey.evidence.archive, survey.evidence.objects
+    archive, objects = survey.evidence.archive, survey.objects
     row = int(np.flatnonzero(archive.count > 0)[run])
     line = int(archive.first_line[row]) + position - int(survey.low[run])
     named = objects.name[objects.object == archive.object[row]]
@@ -136,7 +136,7 @@ def _repeats(survey: Survey) -> Iterator[Witness]:
 
 
 def _damages(survey: Survey, rows: list[int]) -> Iterator[Witness]:
-    objects = survey.evidence.objects
+    objects = survey.objects
     for row in rows[:MAX_WITNESSES]:
         size = int(objects.bytes[row])
         yield Witness(detail=f"{objects.bucket[row]}/{objects.name[row]}, {size} bytes: {objects.flaw[row]}")

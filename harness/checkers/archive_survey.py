@@ -7,14 +7,14 @@ Invariant: a missing record is an input the job had to archive; a phantom is non
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 
 from harness.checkers.spans import Spans, covered_twice, union
-from harness.ledger.evidence import Archive, Evidence, Inputs, Ints
-from harness.model import HopRead
+from harness.ledger.evidence import Archive, Evidence, Inputs, Ints, Objects
+from harness.model import HopRead, PipelinePlanned
 
 UNREADABLE = "unreadable"
 """What the flaw of an object begins with that could not be fetched: unseen, not damaged."""
@@ -85,7 +85,19 @@ class Survey:
     @property
     def unreadable(self) -> int:
         """How many objects could not be fetched."""
-        return sum(str(flaw).startswith(UNREADABLE) for flaw in self.evidence.objects.flaw)
+        return sum(str(flaw).startswith(UNREADABLE) for flaw in self.objects.flaw)
+
+    @cached_property
+    def objects(self) -> Objects:
+        """The objects of the archive; other hops number theirs on their own."""
+        planned, found = self.evidence.last(PipelinePlanned), self.evidence.objects
+        if planned is None:
+            return found
+        bucket, _, prefix = planned.archive.removeprefix("s3://").partition("/")
+        names = zip(found.bucket, found.name, strict=True)
+        own = [b == bucket and str(name).startswith(prefix) for b, name in names]
+        rows = np.flatnonzero(np.asarray(own, np.bool_))
+        return Objects(**{each.name: getattr(found, each.name)[rows] for each in fields(Objects)})
 
 
 def survey(evidence: Evidence) -> Survey:

@@ -81,5 +81,6 @@ def _slowest(returned: tuple[Recovery, ...]) -> str:
     if not known:
         return ""
     seconds, one = max(known, key=lambda pair: pair[0])
-    expected = f", expected ≤ {one.expected_s:.1f} s" if one.expected_s is not None else ""
+    # A fault that touches no broker is expected to cost nothing; to say so of the slowest says nothing.
+    expected = f", expected ≤ {one.expected_s:.1f} s" if one.expected_s else ""
     return f"; slowest return to service {seconds:.1f} s{expected}"

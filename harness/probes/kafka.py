@@ -1,8 +1,9 @@
 """How far a consumer group is behind, and how fast topics grow, as the brokers tell it.
 
-Asked with administrative calls only: nobody joins the group. A group's committed
-offsets move when Flink completes a checkpoint, so its lag is a saw-tooth as high
-as what one checkpoint interval brings.
+Asked by a consumer that never subscribes, so nobody joins the group. Administrative calls
+would tell the same, but librdkafka 2.16 aborts the whole process now and then when one is made
+while its topic is being created. A group's committed offsets move when Flink completes a checkpoint,
+so its lag is a saw-tooth as high as what one checkpoint interval brings.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from harness.errors import StackError
 from harness.probes.sampler import CALL_S, Sample
 from harness.stack.kafka_admin import QUIET
 
 _SHARE_S = CALL_S / 2
-"""A sample is two calls in a row, a third one until the topics are known."""
+"""What one call may take; the first that takes longer ends the sample."""
 
 
 class KafkaProbe:
@@ -33,9 +33,8 @@ class KafkaProbe:
     name = "kafka"
 
     def __init__(self, bootstrap: str, group: str, topics: Sequence[str]) -> None:
-        self._bootstrap = bootstrap
-        self._client = self._connected()
-        self._retired: AdminClient | None = None
+        settings = {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, **QUIET}
+        self._client = Consumer(settings)
         self._group, self._source, self._topics = group, topics[0], tuple(topics)
         self._partitions: dict[str, tuple[int, ...]] = {}
         self._before: dict[str, tuple[float, int]] = {}
@@ -50,27 +49,30 @@ class KafkaProbe:
             self._meet_topics()
             asked, ends = time.monotonic(), self._ends()
             return [*self._growth(ends, asked), *self._lag(ends)]
-        except (KafkaException, TimeoutError) as error:
-            # A client that met the cluster while it booted may go on asking the wrong broker. The old one
-            # is kept for another turn: destroyed with a call under way it may take the process along.
-            self._retired, self._client = self._client, self._connected()
+        except KafkaException as error:
             raise StackError("Kafka did not tell its offsets", why=str(error)) from error
-
-    def _connected(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self._bootstrap, **QUIET})
 
     def _meet_topics(self) -> None:
         if len(self._partitions) < len(self._topics):
             found = self._client.list_topics(timeout=_SHARE_S).topics
-            self._partitions = {name: tuple(found[name].partitions) for name in self._topics if name in found}
+            self._partitions = {
+                name: tuple(found[name].partitions)
+                for name in self._topics
+                if name in found and found[name].partitions
+            }
 
     def _ends(self) -> dict[tuple[str, int], int]:
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        wanted = {TopicPartition(t, p): latest for t, ps in self._partitions.items() for p in ps}
+        wanted = [(topic, partition) for topic, own in self._partitions.items() for partition in own]
         if not wanted:
             raise StackError("the topics do not exist yet")
-        answers = self._client.list_offsets(wanted, request_timeout=_SHARE_S)
-        return {(at.topic, at.partition): one.result(CALL_S).offset for at, one in answers.items()}
+        return {place: self._end(*place) for place in wanted}
+
+    def _end(self, topic: str, partition: int) -> int:
+        place = TopicPartition(topic, partition)
+        found = self._client.get_watermark_offsets(place, timeout=_SHARE_S, cached=False)
+        if found is None:
+            raise StackError(f"{topic}/{partition} did not name its end in {_SHARE_S:g} s")
+        return int(found[1])
 
     def _growth(self, ends: Mapping[tuple[str, int], int], now: float) -> list[Sample]:
         found: list[Sample] = []
@@ -87,10 +89,9 @@ class KafkaProbe:
         at = {partition: end for (topic, partition), end in ends.items() if topic == self._source}
         if not at:
             return []
-        asked = ConsumerGroupTopicPartitions(self._group, [TopicPartition(self._source, p) for p in at])
-        answer = self._client.list_consumer_group_offsets([asked], request_timeout=_SHARE_S)
+        asked = [TopicPartition(self._source, partition) for partition in at]
         # Nothing committed yet (a negative offset): the job began at the beginning, which is 0 here.
-        committed = answer[self._group].result(CALL_S).topic_partitions or ()
+        committed = self._client.committed(asked, timeout=_SHARE_S)
         behind = {one.partition: max(0, at[one.partition] - max(0, one.offset)) for one in committed}
         whole: Sample = (self._group, "lag_records", float(sum(behind.values())))
         return [whole, *((f"{self._source}/{p}", "lag_records", float(n)) for p, n in behind.items())]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,8 @@ from harness.checkers.mutate import Change, Mutation
 from harness.checkers.mutate_archive import DEFECTS, NOISE
 from harness.findings import Finding
 from harness.ledger.evidence import Evidence
+from harness.model import PipelinePlanned
+from harness.tests.checkers.build import WALL, at
 from harness.tests.checkers.build_archive import Shelves
 from harness.verdict import Verdict
 
@@ -38,6 +42,22 @@ def test_an_archive_that_holds_passes() -> None:
     assert {Verdict.PASS} == {each.verdict for each in found.values()}
     assert {"valid inputs": 27, "archived": 27} == found[COMPLETE].compared
     assert "All 27 valid records of the source log lie in the archive." == found[COMPLETE].summary
+    assert {"objects": 3, "lines": 27} == found[INTACT].compared
+
+
+def test_the_objects_of_other_hops_are_none_of_the_archive() -> None:
+    """A damaged object of the metrics bucket says nothing of the archive."""
+    told = held().evidence()
+    planned = PipelinePlanned(
+        t=at(1), wall=WALL, source="orders", results="out", dead_letters="dlq", late="late",
+        archive="s3://edge-archive/records", metrics_bucket="edge-metrics", window_ms=1_000,
+        out_of_order_ms=500, dedup_ttl_ms=1_000, guarantee="exactly-once", parts=("source", "archive"),
+    )  # fmt: skip
+    other = held().object("metrics/torn", flaw="truncated gzip").evidence().objects
+
+    found = findings(replace(told, events=(*told.events, planned), objects=other))
+
+    assert {Verdict.PASS} == {each.verdict for each in found.values()}
     assert {"objects": 3, "lines": 27} == found[INTACT].compared
 
 
