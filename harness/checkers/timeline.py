@@ -101,9 +101,12 @@ def timeline(evidence: Evidence) -> Timeline:
 
 
 def phases(evidence: Evidence) -> list[tuple[Phase, Window]]:
-    """Every phase with its window, in order; the last one reaches to the end of the run."""
+    """Every phase with its window, in order; the last one reaches to the end of the run.
+
+    A run whose harness died at once has none.
+    """
     entered = [event for event in evidence.events if isinstance(event, PhaseEntered)]
-    ends = [event.t for event in entered[1:]] + [_end(evidence)]
+    ends = [event.t for event in entered[1:]] + [_end(evidence)] * bool(entered)
     return [(event.phase, (event.t, end)) for event, end in zip(entered, ends, strict=True)]
 
 

@@ -12,7 +12,7 @@ from harness.checkers.compose import judge
 from harness.errors import EvidenceError, ExitCode
 from harness.findings import RunDocument
 from harness.ledger.evidence import Evidence, load
-from harness.model import Aborted, Event, LoadPlanned, RunEnded, RunStarted
+from harness.model import Aborted, Event, LoadPlanned, PhaseEntered, RunEnded, RunStarted
 from harness.rundir import RunDirectory
 from harness.tests.checkers.build import (
     WALL,
@@ -175,3 +175,11 @@ def test_a_run_that_never_began_cannot_be_judged() -> None:
 def test_every_pass_compared_something() -> None:
     """No finding of a passing run is PASS over zero evidence."""
     assert [] == [f.checker for f in judged(passing_evidence()).findings if not any(f.compared.values())]
+
+
+def test_a_run_that_died_before_its_first_phase_is_judged() -> None:
+    """There is nothing but a beginning: the verdict is UNKNOWN, and nothing breaks on the way."""
+    document = judged(without_events(passing_evidence(), PhaseEntered, RunEnded))
+
+    assert document.verdict is Verdict.UNKNOWN
+    assert document.phases == {}
