@@ -18,9 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
-
-from pydantic import BaseModel, ConfigDict
 
 from harness.ledger import schema
 from harness.ledger.tables import TableWriter
@@ -33,39 +30,6 @@ process that is killed takes its counters along: what it had scraped is at least
 
 _GZIP = b"\x1f\x8b"
 _VALUES = ("gauge", "counter", "set", "distribution", "sketch", "aggregated_summary", "aggregated_histogram")
-
-
-class Readable(Protocol):
-    """The body of a stored object."""
-
-    def read(self) -> bytes:
-        """All of it."""
-        ...
-
-
-class S3Client(Protocol):
-    """The two calls of an S3 client (boto3's) that reading a bucket needs."""
-
-    def list_objects_v2(self, *, Bucket: str, ContinuationToken: str = ...) -> Mapping[str, object]:  # noqa: N803
-        """One page of the bucket's names."""
-        ...
-
-    def get_object(self, *, Bucket: str, Key: str) -> Mapping[str, Readable]:  # noqa: N803
-        """One object; ``Body`` is read."""
-        ...
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    Key: str
-
-
-class _Page(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    Contents: tuple[_Entry, ...] = ()
-    NextContinuationToken: str = ""
 
 
 @dataclass(slots=True)
@@ -100,22 +64,6 @@ class _Object:
     lines: int = 0
     flaw: str = ""
     scrapes: dict[tuple[str, int], _Scrape] = field(default_factory=dict)
-
-
-def stored(client: S3Client, bucket: str) -> Iterator[tuple[str, bytes]]:
-    """Name and body of every object in *bucket*, by name.
-
-    Raises:
-        whatever *client* raises: a bucket that cannot be read proves nothing.
-    """
-    token: dict[str, str] = {}
-    while True:
-        page = _Page.model_validate(client.list_objects_v2(Bucket=bucket, **token))
-        for entry in page.Contents:
-            yield entry.Key, client.get_object(Bucket=bucket, Key=entry.Key)["Body"].read()
-        if not page.NextContinuationToken:
-            return
-        token = {"ContinuationToken": page.NextContinuationToken}
 
 
 def read_metrics(found: Iterable[tuple[str, bytes]], folder: Path, bucket: str) -> MetricsRead:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.ledger import schema, tables
-from harness.ledger.metrics import MetricsRead, read_metrics, stored
+from harness.ledger.metrics import MetricsRead, read_metrics
 
 NOON = "2026-01-01T12:00:00.123456789Z"
 NOON_MS = 1_767_268_800_123
@@ -158,36 +158,3 @@ def read_body(body: bytes) -> MetricsRead:
     """One body read into nowhere."""
     with tempfile.TemporaryDirectory() as folder:
         return read_metrics([("1", body)], Path(folder), BUCKET)
-
-
-class Body:
-    """See ``harness.ledger.metrics.Readable``."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def read(self) -> bytes:
-        """All of it."""
-        return self._data
-
-
-class TwoPages:
-    """An S3 client whose listing takes two answers."""
-
-    def list_objects_v2(self, *, Bucket: str, ContinuationToken: str = "") -> Mapping[str, object]:  # noqa: N803
-        """First a.gz with a token, then b.gz."""
-        if ContinuationToken:
-            return {"Contents": [{"Key": "b.gz", "Size": 1}], "IsTruncated": False}
-        return {"Contents": [{"Key": "a.gz", "Size": 1}], "IsTruncated": True, "NextContinuationToken": "t"}
-
-    def get_object(self, *, Bucket: str, Key: str) -> Mapping[str, Body]:  # noqa: N803
-        """The name as bytes."""
-        return {"Body": Body(f"{Bucket}/{Key}".encode())}
-
-
-def test_a_long_listing_is_followed_to_its_end() -> None:
-    """A store lists a thousand names at a time; all of them are read."""
-    assert list(stored(TwoPages(), BUCKET)) == [
-        ("a.gz", b"edge-metrics/a.gz"),
-        ("b.gz", b"edge-metrics/b.gz"),
-    ]
