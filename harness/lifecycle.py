@@ -35,6 +35,7 @@ from harness.model import Aborted, LoadPlanned, Phase, PhaseEntered, RunEnded, R
 from harness.probes.agent import AgentProbe
 from harness.probes.host import host_sampler
 from harness.probes.pipeline import pipeline_probes
+from harness.probes.quorum import QuorumProbe
 from harness.probes.sampler import Sampler, sampled
 from harness.report.html import write_report
 from harness.report.junit import write_junit
@@ -166,6 +167,8 @@ def _guarded(directory: RunDirectory, order: Order, stack: LocalStack) -> Iterat
     probes = pipeline_probes(
         order.definition, bootstrap=stack.bootstrap, source=TOPIC, vector=stack.agent is not None
     )
+    if any(guarantee.name == "one_quorum_leader" for guarantee in order.scenario.guarantees):
+        probes.append(QuorumProbe(order.definition))
     samplers = [host_sampler(directory.samples, stack.live_pids, stack.disks())]
     if stack.agent is not None:
         probes.append(AgentProbe(stack.agent))

@@ -66,6 +66,8 @@ GuaranteeName = Literal[
     "archive_single",
     "archive_intact",
     "metrics_complete",
+    "none_late",
+    "one_quorum_leader",
 ]
 
 

@@ -94,3 +94,13 @@ def archive_intact(*, allowed: int = 0) -> Guarantee:
 def metrics_complete(*, allowed: int = 0) -> Guarantee:
     """What the metrics agent scraped is in its bucket, in shape."""
     return Guarantee(name="metrics_complete", allowed=allowed)
+
+
+def none_late(*, allowed: int = 0) -> Guarantee:
+    """No record without a flaw comes after its window has closed."""
+    return Guarantee(name="none_late", allowed=allowed)
+
+
+def one_quorum_leader() -> Guarantee:
+    """No two brokers lead the metadata quorum for longer than a handover takes."""
+    return Guarantee(name="one_quorum_leader")

@@ -5,11 +5,11 @@ A run without one gets none of them, so what was judged before there were pipeli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import TypeVar
 
-from harness.checkers import archive, metrics, placement, totals, windows
+from harness.checkers import archive, lateness, metrics, placement, totals, windows
 from harness.checkers.accounts import accounts
 from harness.checkers.archive_survey import Survey, survey
 from harness.checkers.compared import Compared, compare
@@ -21,11 +21,12 @@ from harness.model import NotExecuted, PipelinePlanned
 T = TypeVar("T")
 Check = Callable[[], Finding | None]
 
-_RESULTS: dict[str, Callable[[Compared], Finding]] = {
+_RESULTS: dict[str, Callable[[Compared], Finding | None]] = {
     windows.EXACT: windows.check_exact,
     windows.SINGLE: windows.check_single,
     placement.NAME: placement.check_placement,
     totals.NAME: totals.check_totals,
+    lateness.NAME: lateness.check_lateness,
 }
 
 _ARCHIVE: dict[str, Callable[[Survey], Finding]] = {
@@ -48,14 +49,16 @@ def guarantees(evidence: Evidence) -> Iterator[tuple[str, Check]]:
     yield metrics.NAME, partial(_metrics, evidence, asked=metrics.NAME in asked)
 
 
-def _sharing(checks: dict[str, Callable[[T], Finding]], work: Callable[[], T]) -> Iterator[tuple[str, Check]]:
+def _sharing(
+    checks: Mapping[str, Callable[[T], Finding | None]], work: Callable[[], T]
+) -> Iterator[tuple[str, Check]]:
     """Checks that look at one thing, which the first of them to be run makes."""
     made = cache(work)
     for name, check in checks.items():
         yield name, partial(_looked, check, made)
 
 
-def _looked(check: Callable[[T], Finding], made: Callable[[], T]) -> Finding:
+def _looked(check: Callable[[T], Finding | None], made: Callable[[], T]) -> Finding | None:
     return check(made())
 
 

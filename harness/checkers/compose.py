@@ -30,6 +30,7 @@ from harness.checkers import (
     monitoring,
     order,
     phantoms,
+    quorum,
     recovery,
 )
 from harness.checkers.headlines import headline
@@ -143,6 +144,7 @@ def _judge_records(judgement: Judgement, evidence: Evidence) -> None:
         return
     for name, check in _GUARANTEES.items():
         judgement.add(name, Kind.GUARANTEE, partial(check, evidence, sets))
+    judgement.add(quorum.NAME, Kind.GUARANTEE, lambda: quorum.check(evidence))
 
 
 def _judge_hops(judgement: Judgement, evidence: Evidence) -> tuple[HopOutcome, ...]:

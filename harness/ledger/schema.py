@@ -142,6 +142,9 @@ SAMPLES = pa.schema(
 )
 """Probe samples in long form: ``source`` is a node or "harness", ``value`` in the unit the name ends in."""
 
+LEADS_QUORUM = "leads_quorum"
+"""The sample that is 1 for a broker that names itself leader of the metadata quorum, else 0."""
+
 BEHIND = {
     "inputs": INPUTS,
     "results": RESULTS,
