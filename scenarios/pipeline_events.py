@@ -1,6 +1,6 @@
 """What producers may do to a pipeline: poison, disorder, lateness and clocks that are wrong."""
 
-from harness.scenario import PIPELINE, Run, kill, scenario, task_manager
+from harness.scenario import PIPELINE, Run, kill, leader_of, none_late, scenario, task_manager
 
 
 @scenario(stack="edge", guarantees=PIPELINE, nightly=True)
@@ -21,6 +21,18 @@ def test_events_out_of_order(run: Run) -> None:
         run.hold_steady(seconds=15)
         with run.inject(kill(task_manager(2)), seconds=5) as killed:
             run.require(killed.observed)
+        run.expect_caught_up(within=60)
+    run.verify()
+
+
+@scenario(stack="edge", guarantees=[*PIPELINE, none_late()], nightly=True)
+def test_windows_wait_for_disorder(run: Run) -> None:
+    """With a bound that covers the disorder no record is late, not even those that wait for a dead leader."""
+    with run.load(rate=1_500, disorder_ms=400):
+        run.hold_steady(seconds=8)
+        with run.inject(kill(leader_of("orders", 0)), seconds=5) as killed:
+            run.require(killed.observed)
+        run.expect_recovery()
         run.expect_caught_up(within=60)
     run.verify()
 

@@ -6,16 +6,27 @@ Every one differs from the stack ``edge``, which holds under the same fault, in 
 from harness.scenario import (
     Run,
     archive_complete,
+    disk_full,
     every_record_placed,
     job_manager,
     kill,
+    leader_of,
+    none_late,
+    object_store,
     results_exact,
     results_single,
     s3_slow,
     scenario,
+    starve,
     state_kept,
     task_manager,
 )
+
+IMPATIENT = {
+    "flink.config.execution.checkpointing.tolerable-failed-checkpoints": "0",
+    "flink.config.restart-strategy.fixed-delay.attempts": "1",
+}
+"""One checkpoint that fails restarts the job, and the second restart is one too many."""
 
 
 @scenario(
@@ -79,4 +90,93 @@ def test_job_manager_lost_without_ha(run: Run) -> None:
         with run.inject(kill(job_manager()), seconds=3) as killed:
             run.require(killed.observed)
         run.expect_caught_up(within=90)
+    run.verify()
+
+
+@scenario(
+    stack="edge",
+    expect="broken",
+    nightly=True,
+    guarantees=[none_late()],
+    settings={"job.out_of_order_ms": "0"},
+)
+def test_windows_close_too_early(run: Run) -> None:
+    """A bound of disorder smaller than what producers do closes windows before their records are there."""
+    with run.load(rate=1_500, disorder_ms=400):
+        run.hold_steady(seconds=15)
+        run.expect_caught_up(within=60)
+    run.verify()
+
+
+@scenario(
+    stack="edge", expect="broken", nightly=True, guarantees=[none_late()], settings={"job.idle_ms": "1000"}
+)
+def test_silent_partition_forgotten(run: Run) -> None:
+    """A partition that is taken for idle while its leader is dead has all its records late afterwards."""
+    with run.load(rate=1_500):
+        run.hold_steady(seconds=8)
+        with run.inject(kill(leader_of("orders", 0)), seconds=5) as killed:
+            run.require(killed.observed)
+        run.expect_recovery()
+        run.expect_caught_up(within=60)
+    run.verify()
+
+
+@scenario(
+    stack="edge",
+    expect="broken",
+    nightly=True,
+    guarantees=[results_exact(), every_record_placed()],
+    settings={"job.invalid": "fail", "flink.config.restart-strategy.fixed-delay.attempts": "3"},
+)
+def test_poison_pill(run: Run) -> None:
+    """A job that fails on a record it cannot process fails on it after each restart, until it gives up."""
+    with run.load(rate=500, poison_share=0.001):
+        run.hold_steady(seconds=15)
+        run.expect_caught_up(within=5)
+    run.verify()
+
+
+@scenario(
+    stack="edge",
+    expect="broken",
+    nightly=True,
+    guarantees=[results_exact(), every_record_placed()],
+    settings={**IMPATIENT, "flink.config.execution.checkpointing.timeout": "1500ms"},
+)
+def test_back_pressure_ends_the_job(run: Run) -> None:
+    """Checkpoints wait behind a starved TaskManager's records; a job that tolerates no late one gives up."""
+    with run.load(rate=1_500):
+        run.hold_steady(seconds=8)
+        with run.inject(starve(task_manager(1), share=0.05), seconds=30) as starved:
+            run.require(starved.observed)
+        run.expect_caught_up(within=5)
+    run.verify()
+
+
+@scenario(
+    stack="edge",
+    expect="broken",
+    nightly=True,
+    guarantees=[results_exact(), every_record_placed(), archive_complete()],
+    settings=IMPATIENT,
+)
+def test_full_disk_ends_the_job(run: Run) -> None:
+    """A job that tolerates no failed checkpoint does not outlive a full disk at the object store."""
+    with run.load(rate=1_500):
+        run.hold_steady(seconds=8)
+        with run.inject(disk_full(object_store()), seconds=20) as full:
+            run.require(full.observed)
+        run.expect_caught_up(within=5)
+    run.verify()
+
+
+@scenario(stack="edge", expect="broken", nightly=True, guarantees=[archive_complete()])
+def test_object_store_wiped(run: Run) -> None:
+    """An object store that comes back with an empty disk has lost what it had answered for."""
+    with run.load(rate=1_500):
+        run.hold_steady(seconds=8)
+        with run.inject(kill(object_store(), wipe=True), seconds=3) as killed:
+            run.require(killed.observed)
+        run.expect_caught_up(within=60)
     run.verify()

@@ -56,6 +56,7 @@ class JobDefinition(Frozen):
         dedup_ttl_ms: for how long the job remembers a record's id.
         transaction_timeout_ms: after which a broker aborts a transaction that nobody ended.
         archive: where every valid record goes, an object store address; empty: nowhere.
+        invalid: what becomes of a record that cannot be processed: it is set aside, or the job fails on it.
         start: where a job without state begins: at the group's committed offsets, or at the log's end.
     """
 
@@ -68,6 +69,7 @@ class JobDefinition(Frozen):
     dedup_ttl_ms: int = Field(default=120_000, ge=1)
     transaction_timeout_ms: int = Field(default=600_000, ge=1_000)
     archive: str = "s3://edge-archive/records"
+    invalid: Literal["dead-letter", "fail"] = "dead-letter"
     start: Literal["committed", "latest"] = "committed"
 
 

@@ -95,6 +95,7 @@ class Pipeline:
             "guarantee": job.guarantee,
             "transaction-timeout-ms": job.transaction_timeout_ms,
             "transactional-id-prefix": TRANSACTIONS,
+            "invalid": job.invalid,
             "group": GROUP,
             "start": job.start,
         } | ({"archive": job.archive} if job.archive else {})
