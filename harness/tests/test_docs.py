@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import importlib.util
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -52,6 +53,20 @@ def drills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "drills" / "leader_paused.py").write_text(told)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_each_practice_is_kept_by_one_scenario_and_broken_by_another() -> None:
+    """Each row of the practices names scenarios that hold and scenarios that must be found broken."""
+    found = discover(scenarios())
+    lines = (DOCS / "reference/practices.md").read_text().splitlines()
+    rows = [
+        [re.findall(r"`([a-z_]+)`", cell) for cell in line.split(" | ")] for line in lines if " | `" in line
+    ]
+
+    assert rows
+    for _, holding, breaking, *_ in rows:
+        assert {found[name].expect for name in holding} == {"held"}
+        assert {found[name].expect for name in breaking} == {"broken"}
 
 
 def test_the_readme_has_the_two_commands() -> None:
