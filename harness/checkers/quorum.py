@@ -27,7 +27,7 @@ _NOTICES_AFTER, _LOOKS_S = 1.5, 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """A stretch of looks at each of which more than one broker named itself leader."""
+    """A stretch of looks at each of which more than one broker took itself for the leader."""
 
     first_t: int
     last_t: int
@@ -64,7 +64,7 @@ def _grace_s(evidence: Evidence) -> float:
 
 
 def _looks(evidence: Evidence) -> list[tuple[int, tuple[str, ...]]]:
-    """Each look's instant and who named himself leader at it, in order."""
+    """Each look's instant and who took himself for the leader, in order."""
     samples = evidence.samples
     rows = np.flatnonzero(samples.name == LEADS_QUORUM)
     leaders: dict[int, list[str]] = {}
@@ -90,5 +90,5 @@ def _splits(looks: list[tuple[int, tuple[str, ...]]]) -> Iterator[_Split]:
 def _witness(evidence: Evidence, split: _Split) -> Witness:
     return Witness(
         at_s=evidence.seconds(split.first_t),
-        detail=f"{' and '.join(split.leaders)} named themselves leader for {split.seconds:.1f} s",
+        detail=f"{' and '.join(split.leaders)} took themselves for the leader for {split.seconds:.1f} s",
     )

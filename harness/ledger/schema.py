@@ -143,7 +143,7 @@ SAMPLES = pa.schema(
 """Probe samples in long form: ``source`` is a node or "harness", ``value`` in the unit the name ends in."""
 
 LEADS_QUORUM = "leads_quorum"
-"""The sample that is 1 for a broker that names itself leader of the metadata quorum, else 0."""
+"""The sample that is 1 for a broker that takes itself for the leader of the metadata quorum, else 0."""
 
 BEHIND = {
     "inputs": INPUTS,

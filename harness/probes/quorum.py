@@ -1,31 +1,30 @@
-"""Which brokers name themselves leader of the metadata quorum."""
+"""Which brokers take themselves for the leader of the metadata quorum."""
 
 from __future__ import annotations
 
 from harness.errors import StackError
 from harness.ledger.schema import LEADS_QUORUM
 from harness.probes.sampler import CALL_S, Sample
-from harness.stack.definition import StackDefinition
+from harness.stack.definition import NodeDefinition, StackDefinition
 from harness.stack.kafka_files import brokers_of
-from harness.stack.quorum import quorum_leader
+from harness.stack.quorum import leads_quorum
 
 
 class QuorumProbe:
-    """Asks every broker of *definition* who leads."""
+    """Asks every broker of *definition* at its controller listener, which speaks for itself alone."""
 
     name = "quorum"
 
     def __init__(self, definition: StackDefinition) -> None:
-        self._brokers, self._port = brokers_of(definition), definition.kafka.client_port
+        self._brokers, self._port = brokers_of(definition), definition.kafka.controller_port
 
     def sample(self) -> list[Sample]:
-        """1 for each broker that names itself, 0 for one that names another; nothing for a silent one."""
-        found = ((node.name, own, self._named(node.address)) for own, node in enumerate(self._brokers, 1))
-        return [(name, LEADS_QUORUM, float(leader == own)) for name, own, leader in found if leader]
+        """1 for each broker that takes itself for the leader, else 0; nothing for a silent one."""
+        return [found for node in self._brokers for found in self._asked(node)]
 
-    def _named(self, address: str) -> int:
-        """The node id that the broker at *address* names; 0 when it names none."""
+    def _asked(self, node: NodeDefinition) -> list[Sample]:
         try:
-            return quorum_leader(address, self._port, seconds=CALL_S / len(self._brokers))
+            leads = leads_quorum(node.address, self._port, seconds=CALL_S / len(self._brokers))
         except StackError:
-            return 0
+            return []
+        return [(node.name, LEADS_QUORUM, float(leads))]

@@ -2,7 +2,8 @@
 
 In KRaft a broker answers "who is the controller" with any live broker, and
 librdkafka has no call for the true answer. The request is KIP-595's, version 0,
-flexible encoding; it is forwarded to the leader by whichever broker gets it.
+flexible encoding. A broker's client listener forwards it to the leader; its controller
+listener answers for itself, and only a leader knows the answer.
 """
 
 from __future__ import annotations
@@ -22,6 +23,24 @@ def quorum_leader(address: str, port: int, *, seconds: float) -> int:
     Raises:
         StackError: no answer in time, or an error code instead of a leader.
     """
+    error, leader = _described(address, port, seconds)
+    if error or leader < 0:
+        raise StackError("the metadata quorum has no leader", why=f"Kafka error code {error}")
+    return leader
+
+
+def leads_quorum(address: str, port: int, *, seconds: float) -> bool:
+    """Whether the controller that listens at *address*:*port* takes itself for the quorum's leader.
+
+    Raises:
+        StackError: no answer in time.
+    """
+    error, _ = _described(address, port, seconds)
+    return not error
+
+
+def _described(address: str, port: int, seconds: float) -> tuple[int, int]:
+    """Error code and leader of the metadata quorum, as whoever listens there tells it."""
     try:
         with socket.create_connection((address, port), timeout=seconds) as connection:
             connection.sendall(_request())
@@ -41,18 +60,16 @@ def _request() -> bytes:
     return struct.pack(">i", len(message)) + message
 
 
-def _leader_in(answer: bytes) -> int:
-    """The leader id in a DescribeQuorumResponse v0: correlation, tags, error, topics[partitions[…]]."""
+def _leader_in(answer: bytes) -> tuple[int, int]:
+    """Error and leader id of a DescribeQuorumResponse v0: correlation, tags, error, topics[partitions[…]]."""
     at = 4 + 1
     (error,) = struct.unpack_from(">h", answer, at)
     if error:
-        raise StackError("the quorum could not be described", why=f"Kafka error code {error}")
+        return error, -1
     at += 2 + 1  # the error, then the length of the topics array
     at += answer[at] + 1  # the topic's name (compact: length + 1 before it), then the partitions' length
     error, leader = struct.unpack_from(">hi", answer, at + 4)
-    if error or leader < 0:
-        raise StackError("the metadata quorum has no leader", why=f"Kafka error code {error}")
-    return int(leader)
+    return error, leader
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

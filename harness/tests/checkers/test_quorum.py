@@ -1,4 +1,4 @@
-"""``one_quorum_leader`` on looks written by hand: who named himself leader, and for how long."""
+"""``one_quorum_leader`` on looks written by hand: who took himself for the leader, and for how long."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GRACE_S = 5
 
 
 def seen(looks: list[set[str]], asked: tuple[str, ...] = ("one_quorum_leader",)) -> Evidence:
-    """A run in which, second by second, these named themselves and all others named somebody else."""
+    """A run in which, second by second, these took themselves for the leader and no other did."""
     rows = [(at(10 + s), name, float(name in led)) for s, led in enumerate(looks) for name in BROKERS]
     instants, names, values = zip(*rows, strict=True) if rows else ((), (), ())
     samples = Samples(
@@ -46,12 +46,12 @@ ONE, BOTH = {"broker-1"}, {"broker-1", "broker-3"}
 
 
 def test_two_leaders_for_long_break_it() -> None:
-    """Two that name themselves for longer than a handover takes are one violation, with both names."""
+    """Two that lead for longer than a handover takes are one violation, with both names."""
     found = judged([ONE] * 5 + [BOTH] * 12 + [{"broker-3"}] * 5)
 
     assert found.verdict is Verdict.FAIL
     assert found.violations == 1
-    assert found.witnesses[0].detail == "broker-1 and broker-3 named themselves leader for 11.0 s"
+    assert found.witnesses[0].detail == "broker-1 and broker-3 took themselves for the leader for 11.0 s"
     assert found.witnesses[0].at_s == pytest.approx(15)
 
 
