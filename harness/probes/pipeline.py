@@ -6,7 +6,9 @@ from harness.probes.flink import FlinkProbe
 from harness.probes.kafka import KafkaProbe
 from harness.probes.objects import ObjectsProbe
 from harness.probes.sampler import Probe
+from harness.probes.tasks import TaskProbe
 from harness.probes.vector import VectorProbe
+from harness.stack.components import FlinkDefinition
 from harness.stack.definition import StackDefinition
 
 GROUP = "edge-processor"
@@ -27,8 +29,8 @@ def pipeline_probes(
     found: list[Probe] = []
     topics = [source, *([definition.topics.results] if definition.topics else [])]
     if definition.flink is not None:
-        urls = [f"http://{n.address}:{definition.flink.rest_port}" for n in definition.nodes_of("jobmanager")]
-        found += [KafkaProbe(bootstrap, group, topics), FlinkProbe(urls)]
+        urls, pages = _flink_urls(definition, definition.flink)
+        found += [KafkaProbe(bootstrap, group, topics), FlinkProbe(urls), TaskProbe(pages, urls)]
     for node in definition.nodes_of("s3"):
         if definition.objects is not None:
             found.append(ObjectsProbe(node.name, f"http://{node.address}:{definition.objects.port}/"))
@@ -37,3 +39,14 @@ def pipeline_probes(
             url = f"http://{node.address}:{definition.vector.metrics_port}/metrics"
             found.append(VectorProbe(node.name, url))
     return found
+
+
+def _flink_urls(definition: StackDefinition, flink: FlinkDefinition) -> tuple[list[str], dict[str, str]]:
+    """Where the JobManagers serve REST, and each TaskManager its page, by node."""
+    return (
+        [f"http://{node.address}:{flink.rest_port}" for node in definition.nodes_of("jobmanager")],
+        {
+            node.name: f"http://{node.address}:{flink.metrics_port}/metrics"
+            for node in definition.nodes_of("taskmanager")
+        },
+    )

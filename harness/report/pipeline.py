@@ -17,7 +17,7 @@ from harness.report.gauges import Gauge, Gauges, Spans
 from harness.report.phrases import count, millis, plural, rate
 from harness.report.timeline import Band, Note, Span, bands_of
 
-_PROBES = ("kafka", "flink", "objects", "vector")
+_PROBES = ("kafka", "flink", "tasks", "objects", "vector")
 _ALL = "flink"
 
 
@@ -80,12 +80,12 @@ def pipeline_of(document: RunDocument, evidence: Evidence, notes: tuple[Note, ..
 
 
 def _panels(gauges: Gauges, planned: PipelinePlanned | None) -> list[Panel]:
-    kafka, flink, objects, vector = (gauges.silent(probe) for probe in _PROBES)
+    kafka, flink, tasks, objects, vector = (gauges.silent(probe) for probe in _PROBES)
     return [
         Panel("Records per second at each hop", "count", _rates(gauges, planned), kafka, 110),
         Panel("Consumer lag in records", "count", (_lag(gauges),), kafka),
-        Panel("Watermark behind the clock, log scale", "millis", (_watermark(gauges),), flink),
-        Panel("Busiest vertex, percent of its time", "percent", _load(gauges), flink, top=100),
+        Panel("Watermark behind the clock, log scale", "millis", (_watermark(gauges),), tasks),
+        Panel("Busiest vertex, percent of its time", "percent", _load(gauges), tasks, top=100),
         Panel("Tasks", "count", _tasks(gauges), flink, 40, failed=gauges.rises("restarts", _ALL)),
         _checkpoints(gauges, flink),
         Panel("Object store answers after, log scale", "millis", (_answers(gauges),), objects),

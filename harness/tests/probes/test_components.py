@@ -36,28 +36,17 @@ def _by_key(samples: list[Sample]) -> dict[tuple[str, str], float]:
     return {(source, name): value for source, name, value in samples}
 
 
-def _flink(server: WebServer, *, watermark: float, completed: int = 7, out: float = 2000) -> FlinkProbe:
-    """A job of two vertices, in the words of Flink 1.17's REST interface."""
+def _flink(server: WebServer, *, completed: int = 7) -> FlinkProbe:
+    """A job, in the words of Flink 1.17's REST interface."""
     latest = {"end_to_end_duration": 412, "state_size": 2_500_000} if completed else None
-    vertices = [{"id": "v1", "name": "Source: orders -> validate"}, {"id": "v2", "name": "window"}]
-    source = [
-        {"id": "busyTimeMsPerSecond", "min": 10.0, "max": 240.0, "avg": 125.0, "sum": 250.0},
-        {"id": "backPressuredTimeMsPerSecond", "min": "NaN", "max": "NaN", "avg": "NaN", "sum": "NaN"},
-        {"id": "numRecordsOut", "min": 900.0, "max": 1100.0, "avg": 1000.0, "sum": out},
-    ]
     told = {
         "/jobs/overview": {"jobs": [_job("old", 1), _job("new", 2)]},
-        "/jobs/new": {"vertices": vertices},
         "/jobs/new/metrics?get=numRestarts": [{"id": "numRestarts", "value": "3"}],
         "/jobs/new/checkpoints": {
             "counts": {"completed": completed, "failed": 1, "restored": 0},
             "latest": {"completed": latest, "failed": None},
         },
     }
-    asked = "busyTimeMsPerSecond,backPressuredTimeMsPerSecond,numRecordsIn,numRecordsOut"
-    metrics = "/jobs/new/vertices/%s/subtasks/metrics?get=" + asked
-    low = {"id": "currentInputWatermark", "min": watermark, "max": watermark + 5, "avg": 0, "sum": 0}
-    told |= {metrics % "v1": source, f"{metrics % 'v2'},currentInputWatermark": [low]}
     for path, answer in told.items():
         server.says(path, Answers(text=json.dumps(answer)))
     return FlinkProbe([server.url("")])
@@ -69,45 +58,23 @@ def _job(name: str, start: int) -> dict[str, object]:
 
 
 def test_flink_tells_of_its_newest_job(server: WebServer) -> None:
-    """Tasks, restarts, checkpoints, the busiest subtask, summed rates, and the slowest watermark."""
-    probe = _flink(server, watermark=time.time() * 1000 - 700)
-    first = _by_key(probe.sample())
-    _flink(server, watermark=time.time() * 1000 - 700, out=2500)
-    seen = _by_key(probe.sample())
+    """Tasks, restarts and checkpoints, and nothing that its tasks know better."""
+    seen = _by_key(_flink(server).sample())
 
-    assert seen["flink", "tasks_running"] == 3
-    assert seen["flink", "tasks_total"] == 4
-    assert seen["flink", "restarts"] == 3
-    assert seen["flink", "checkpoints_completed"] == 7
-    assert seen["flink", "checkpoints_failed"] == 1
-    assert seen["flink", "checkpoint_ms"] == 412
-    assert seen["flink", "checkpoint_mb"] == 2.5
-    assert seen["flink/orders", "busy_percent"] == 24
-    assert ("flink/orders", "records_out_per_s") not in first, "a rate needs two samples"
-    assert seen["flink/orders", "records_out_per_s"] > 0
-    assert 700 <= seen["flink/window", "watermark_lag_ms"] < 60_000
-    assert ("flink/orders", "backpressure_percent") not in seen, "NaN is not known, and no zero"
+    assert seen == {
+        ("flink", "tasks_running"): 3,
+        ("flink", "tasks_total"): 4,
+        ("flink", "restarts"): 3,
+        ("flink", "checkpoints_completed"): 7,
+        ("flink", "checkpoints_failed"): 1,
+        ("flink", "checkpoint_ms"): 412,
+        ("flink", "checkpoint_mb"): 2.5,
+    }
 
 
-def test_a_job_that_began_anew_has_no_negative_rate(server: WebServer) -> None:
-    """After a restart Flink counts from zero: that sample has no rate, and the next one has."""
-    probe = _flink(server, watermark=1)
-    probe.sample()
-    _flink(server, watermark=1, out=10)
-    fallen = _by_key(probe.sample())
-    _flink(server, watermark=1, out=30)
-    risen = _by_key(probe.sample())
-
-    assert ("flink/orders", "records_out_per_s") not in fallen
-    assert risen["flink/orders", "records_out_per_s"] > 0
-
-
-def test_a_watermark_that_never_moved_is_no_lag(server: WebServer) -> None:
-    """Before the first record there is no watermark to be behind, and no checkpoint that took time."""
-    seen = _by_key(_flink(server, watermark=-9223372036854775808, completed=0).sample())
-
-    assert ("flink/window", "watermark_lag_ms") not in seen
-    assert ("flink", "checkpoint_ms") not in seen
+def test_no_checkpoint_took_no_time(server: WebServer) -> None:
+    """Before the first one is complete there is no duration and no size."""
+    assert ("flink", "checkpoint_ms") not in _by_key(_flink(server, completed=0).sample())
 
 
 def test_flink_without_a_job_is_no_sample(server: WebServer) -> None:
@@ -122,7 +89,7 @@ def test_flink_without_a_job_is_no_sample(server: WebServer) -> None:
 
 def test_the_next_job_manager_is_asked_when_one_is_away(server: WebServer) -> None:
     """With two JobManagers the second serves once the first is silent."""
-    _flink(server, watermark=1)
+    _flink(server)
     probe = FlinkProbe(["http://127.0.0.1:9", server.url("")])
 
     with pytest.raises(StackError):
@@ -256,6 +223,6 @@ def test_a_stack_gets_the_probes_of_its_components() -> None:
     with_vector = pipeline_probes(edge, bootstrap="127.0.0.1:9", source="orders")
     without = pipeline_probes(edge, bootstrap="127.0.0.1:9", source="orders", vector=False)
 
-    assert [probe.name for probe in with_vector] == ["kafka", "flink", "objects", "vector"]
-    assert [probe.name for probe in without] == ["kafka", "flink", "objects"]
+    assert [probe.name for probe in with_vector] == ["kafka", "flink", "tasks", "objects", "vector"]
+    assert [probe.name for probe in without] == ["kafka", "flink", "tasks", "objects"]
     assert pipeline_probes(alone, bootstrap="127.0.0.1:9", source="orders") == []

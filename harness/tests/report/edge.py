@@ -199,6 +199,9 @@ def _flink(
     yield t, "flink", "checkpoints_completed", float(ended[0])
     yield t, "flink", "checkpoints_failed", float(ended[1])
     yield t, "flink", "checkpoint_ms", float(draw.lognormal(5.4, 0.3))
+    yield t, "tasks", "tasks_ok", 1.0
+    yield t, "taskmanager-1", "page_ok", 1.0
+    yield t, "taskmanager-2", "page_ok", float(not down)
     yield t, "flink/orders", "records_out_per_s", taken
     yield t, "flink/orders", "busy_percent", busy
     yield t, "flink/window", "busy_percent", min(100.0, busy * 1.3)

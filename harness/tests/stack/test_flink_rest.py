@@ -199,7 +199,7 @@ def test_watermarks_are_those_of_every_task_behind_the_sources(
 ) -> None:
     """The source's own task has none and is not waited for; a silent one of the others is."""
     says(server, f"/jobs/{JOB}", details())
-    labels = 'job_id="%s",task_name="windows",subtask_index="%d",task_attempt_num="0",'
+    labels = 'job_id="%s",task_id="v2",subtask_index="%d",task_attempt_num="0",'
     lines = [
         f"flink_taskmanager_job_task_currentInputWatermark{{{labels % (JOB, n)}}} {5_000 + n}.0"
         for n in range(subtasks)

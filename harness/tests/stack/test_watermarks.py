@@ -12,7 +12,7 @@ NEVER = -9.223372036854776e18
 
 
 def _line(task: str, subtask: int, value: float, *, attempt: int = 0, job: str = JOB) -> str:
-    labels = f'job_id="{job}",task_name="{task}",subtask_index="{subtask}",task_attempt_num="{attempt}",'
+    labels = f'job_id="{job}",task_id="{task}",subtask_index="{subtask}",task_attempt_num="{attempt}",'
     return f"flink_taskmanager_job_task_currentInputWatermark{{{labels}}} {value}\n"
 
 
