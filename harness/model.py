@@ -82,7 +82,7 @@ class Budgets(Frozen):
     """What must hold of times; None means measured and shown, not judged.
 
     A recovery's budget is ``recovery_factor`` times the time expected from the live
-    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it. The last six
+    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it. The last seven
     are for a stack with a pipeline: see ``harness.checkers.monitoring``.
     """
 
@@ -96,6 +96,7 @@ class Budgets(Frozen):
     throughput_share: float | None = None
     lag_records: int | None = None
     error_share: float | None = None
+    late_share: float | None = None
     rss_mb: float | None = None
     cpu_percent: float | None = None
 

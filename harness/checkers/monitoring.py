@@ -6,7 +6,8 @@
 * ``throughput``: the rate at which records came through the job, into a result or put aside,
   against the rate at which they were produced, from the first record to the last result; and
   how far the job's consumer group was behind when the drain ended.
-* ``error_rate``: dead letters and errors of components, per record of the source log.
+* ``error_rate``: dead letters and errors of components, per record of the source log; and the share of
+  its valid records that came after their window had closed, which are kept aside and in no result.
 * ``resource_utilisation``: memory of all nodes together at its peak, and their mean CPU
   while nothing was disturbed.
 
@@ -22,12 +23,13 @@ from datetime import datetime
 
 import numpy as np
 
+from harness.checkers.accounts import DEAD, LATE, codes, complete
 from harness.checkers.guarantees import sentence
 from harness.checkers.timeline import SAMPLES_FOR_P99, Timeline, Window, phases, quantile
 from harness.clock import NANOS_PER_SECOND
 from harness.findings import Finding
 from harness.ledger.evidence import Evidence, Floats, Ints
-from harness.model import Budgets, HopRead, LoadEnded, NotExecuted, Outcome, Phase, PipelinePlanned
+from harness.model import Budgets, LoadEnded, NotExecuted, Outcome, Phase, PipelinePlanned
 from harness.verdict import Kind, Verdict
 
 _NOT_NODES = ("host", "harness")
@@ -131,7 +133,9 @@ def _latency(run: _Run) -> Measured:
     waited = np.maximum(results.appended_ms - ends_ms, 0)[calm]
     p99 = quantile(waited, np.ones_like(waited), 0.99, SAMPLES_FOR_P99)
     missed, limit = _at_most(p99, budget, " ms")
+    steady_s = (patience + 2 * run.planned.window_ms) / 1000
     said = f"fewer than {SAMPLES_FOR_P99} results are of undisturbed windows, too few for a p99"
+    said += f": hold steady for {steady_s:g} s or longer"
     if p99 is not None:
         said = f"results were appended {p99:,} ms after the end of their window at p99"
     return [Measure(p99, said, missed, limit)], {"results": int(calm.sum())}
@@ -158,7 +162,7 @@ def _share(evidence: Evidence, through: int, produced: int) -> Measure:
     rates = [count * NANOS_PER_SECOND / spent for count, spent in ((through, taken), (produced, sending))]
     missed = budget is not None and share < budget
     said = f"{rates[0]:,.0f} of {rates[1]:,.0f} records per second came through ({share:.1%})"
-    doubt = _unread(evidence, "results") if missed else ""
+    doubt = complete(evidence, "results") if missed else ""
     return Measure(share, said, missed and not doubt, limit, doubt=doubt)
 
 
@@ -178,23 +182,46 @@ def _lag(evidence: Evidence) -> Measure:
 
 
 def _errors(run: _Run) -> Measured:
-    budget, evidence = run.budgets.error_share, run.evidence
-    records, dead = len(evidence.inputs.offset), int((evidence.placed.place == "dead").sum())
-    failures, samples = _risen(evidence, "errors_total")
-    compared = {"records": records, "samples of errors": samples}
+    failures, samples = _risen(run.evidence, "errors_total")
+    compared = {"records": len(run.evidence.inputs.offset), "samples of errors": samples}
+    return [_failed(run.evidence, failures, samples), _late(run.evidence)], compared
+
+
+def _failed(evidence: Evidence, failures: int, samples: int) -> Measure:
+    budget = evidence.started.budgets.error_share
+    records, dead = len(evidence.inputs.offset), int((evidence.placed.place == DEAD).sum())
     limit = "" if budget is None else f"≤ {budget:.3%} of the records"
     if not records:
-        return [Measure(None, "no record of the source log was read", limit=limit, timed=False)], compared
+        return Measure(None, "no record of the source log was read", limit=limit, timed=False)
     share = (dead + failures) / records
-    missed = budget is not None and share > budget
     said = (
         f"{dead:,} dead letters and {failures:,} errors of components for {records:,} records ({share:.3%})"
     )
     hops = [e.part for e in evidence.events if isinstance(e, NotExecuted) and not e.part.startswith("fault:")]
     if hops and not samples:
         said += ", without those of the part that was not executed"
-    doubt = "" if missed else _unread(evidence, "dead-letters")
-    return [Measure(share, said, missed, limit, timed=False, doubt=doubt)], compared
+    return _of_records(evidence, share, budget, hop="dead-letters", said=said, limit=limit)
+
+
+def _late(evidence: Evidence) -> Measure:
+    budget, placed = evidence.started.budgets.late_share, evidence.placed
+    valid, rows = int((evidence.inputs.flaw == "").sum()), placed.place == LATE
+    # A sink without transactions may set one aside twice; it is one record all the same.
+    late = len(np.unique(codes(placed.partition[rows], placed.offset[rows])))
+    limit = "" if budget is None else f"≤ {budget:.3%} late"
+    if not valid:
+        return Measure(None, "no valid record of the source log was read", limit=limit, timed=False)
+    said = f"{late:,} of {valid:,} valid records were late ({late / valid:.3%})"
+    return _of_records(evidence, late / valid, budget, hop="late", said=said, limit=limit)
+
+
+def _of_records(
+    evidence: Evidence, share: float, budget: float | None, *, hop: str, said: str, limit: str
+) -> Measure:
+    """A share of the source log's records that lie at *hop*; an unread rest of either may change it."""
+    too_much = budget is not None and share > budget
+    doubt = complete(evidence, "source" if too_much else hop)
+    return Measure(share, said, too_much and not doubt, limit, timed=False, doubt=doubt)
 
 
 def _resources(run: _Run) -> Measured:
@@ -220,12 +247,6 @@ CONCERNS: Mapping[str, Callable[[_Run], Measured]] = {
     "error_rate": _errors,
     "resource_utilisation": _resources,
 }
-
-
-def _unread(evidence: Evidence, hop: str) -> str:
-    """Why more may lie at *hop* than was read, as a clause; empty when it was read to the end."""
-    read = [event for event in evidence.events if isinstance(event, HopRead) and event.hop == hop]
-    return "" if read and read[-1].complete else f"the {hop} were not read to the end"
 
 
 def _risen(evidence: Evidence, name: str) -> tuple[int, int]:

@@ -37,9 +37,12 @@ class Edge:
     slow_from_s: int = LOAD_S
     """From this second on a window's results come ten seconds later."""
     dead: int = 0
+    late: int = 0
     fault: bool = False
     sent_late_s: float = 0.0
-    complete: bool = True
+    unread: tuple[str, ...] = ()
+    empty: bool = False
+    """Nothing of the source log was read back."""
     samples: list[tuple[float, str, str, float]] = field(default_factory=list)
     left_out: str = ""
 
@@ -58,9 +61,9 @@ class Edge:
         return replace(
             base,
             events=(base.events[0], *self._events(), *base.events[1:]),
-            inputs=_inputs(LOAD_S * 400),
+            inputs=_inputs(0 if self.empty else LOAD_S * 400),
             results=self._results(),
-            placed=_placed(self.dead),
+            placed=_placed(self.dead, self.late),
             samples=_samples(self.samples),
         )
 
@@ -81,8 +84,8 @@ class Edge:
             parts=("source", "results"),
         )
         read: list[Event] = [
-            HopRead(t=at(0), wall=WALL, hop="results", complete=self.complete),
-            HopRead(t=at(0), wall=WALL, hop="dead-letters", complete=self.complete),
+            HopRead(t=at(0), wall=WALL, hop=hop, complete=hop not in self.unread)
+            for hop in ("source", "results", "dead-letters", "late")
         ]
         if self.left_out:
             read.append(NotExecuted(t=at(0), wall=WALL, part=self.left_out, reason="no binary"))
@@ -107,9 +110,11 @@ def _inputs(number: int) -> Inputs:
     return Inputs(**columns, flaw=np.full(number, "", np.object_))
 
 
-def _placed(dead: int) -> Placed:
-    words = np.full(dead, "dead", np.object_)
-    return Placed(words, np.full(dead, "value", np.object_), np.zeros(dead, np.int64), np.arange(dead))
+def _placed(dead: int, late: int) -> Placed:
+    """The first records are dead, the next ones late."""
+    words = np.array(["dead"] * dead + ["late"] * late, np.object_)
+    many = len(words)
+    return Placed(words, np.full(many, "value", np.object_), np.zeros(many, np.int64), np.arange(many))
 
 
 def _samples(rows: list[tuple[float, str, str, float]]) -> Samples:
@@ -147,6 +152,8 @@ KEPT = [
     ("throughput", Edge(Budgets(lag_records=120), samples=LAG)),
     ("error_rate", Edge(Budgets(error_share=0.01), dead=80)),
     ("error_rate", Edge(Budgets(error_share=0.015), dead=80, samples=ERRORS)),
+    ("error_rate", Edge(Budgets(late_share=0.05), late=400)),
+    ("error_rate", Edge(Budgets(late_share=0.0), dead=800)),
     ("resource_utilisation", Edge(Budgets(rss_mb=1100, cpu_percent=120), samples=COST)),
 ]
 MISSED = [
@@ -155,6 +162,8 @@ MISSED = [
     ("throughput", Edge(Budgets(lag_records=119), samples=LAG)),
     ("error_rate", Edge(Budgets(error_share=0.01), dead=81)),
     ("error_rate", Edge(Budgets(error_share=0.01), dead=41, samples=ERRORS)),
+    ("error_rate", Edge(Budgets(late_share=0.05), late=401)),
+    ("error_rate", Edge(Budgets(late_share=0.05, error_share=0.01), late=401, dead=80)),
     ("resource_utilisation", Edge(Budgets(rss_mb=1099), samples=COST)),
     ("resource_utilisation", Edge(Budgets(cpu_percent=119), samples=COST)),
 ]
@@ -162,7 +171,11 @@ BLIND = [
     ("processing_latency", Edge(Budgets(result_p99_ms=99_000))),
     ("throughput", Edge(Budgets(throughput_share=0.8, lag_records=10))),
     ("throughput", Edge(Budgets(lag_records=10))),
-    ("error_rate", Edge(Budgets(error_share=0.01), complete=False)),
+    ("error_rate", Edge(Budgets(error_share=0.01), unread=("dead-letters",))),
+    ("error_rate", Edge(Budgets(error_share=0.01), dead=4000, unread=("source",))),
+    ("error_rate", Edge(Budgets(late_share=0.05), unread=("late",))),
+    ("error_rate", Edge(Budgets(late_share=0.05), late=4000, unread=("source",))),
+    ("error_rate", Edge(Budgets(late_share=0.05), empty=True)),
     ("resource_utilisation", Edge(Budgets(rss_mb=1))),
 ]
 
@@ -268,9 +281,46 @@ def test_windows_that_a_fault_hits_are_not_judged() -> None:
 
 def test_too_slow_is_unknown_while_results_may_be_unread() -> None:
     """A share that is too small because not everything was read is no miss."""
-    told = Edge(Budgets(throughput_share=0.9), slow_from_s=10, complete=False, samples=LAG)
+    told = Edge(Budgets(throughput_share=0.9), slow_from_s=10, unread=("results",), samples=LAG)
 
     assert verdict(told, "throughput") is Verdict.UNKNOWN
+
+
+def test_one_late_record_is_one_however_often_it_was_set_aside() -> None:
+    """A sink without transactions repeats after a failure: that makes no second record late."""
+    told = Edge(Budgets(late_share=0.05), late=400).evidence()
+    twice = Placed(
+        *(
+            np.concatenate([getattr(told.placed, name)] * 2)
+            for name in ("place", "reason", "partition", "offset")
+        )
+    )
+    told = replace(told, placed=twice)
+    finding = check("error_rate", told, timeline(told), starved="")
+
+    assert finding is not None
+    assert finding.verdict is Verdict.PASS
+    assert "400 of 8,000 valid records were late (5.000%)" in finding.summary
+
+
+def test_only_valid_records_can_be_late() -> None:
+    """Records that the job has to refuse are not among those of which a share is taken."""
+    told = Edge(Budgets(late_share=0.05), late=399, dead=80).evidence()
+    flaw = told.inputs.flaw.copy()
+    flaw[:80] = "value"
+    told = replace(told, inputs=replace(told.inputs, flaw=flaw))
+    finding = check("error_rate", told, timeline(told), starved="")
+
+    assert finding is not None
+    assert finding.verdict is Verdict.FAIL, "399 are more than a twentieth of 7,920"
+
+
+def test_too_short_a_calm_says_how_long_it_has_to_be() -> None:
+    """What is unknown only because the story was in a hurry names the remedy."""
+    finding = found(Edge(Budgets(result_p99_ms=99_000)), "processing_latency")
+
+    assert finding is not None
+    assert "hold steady for 101.5 s or longer" in finding.summary
 
 
 def test_errors_count_across_restarts() -> None:
