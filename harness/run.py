@@ -185,8 +185,11 @@ class LiveRun:
 
     def upgrade_job(self) -> None:
         """Stop the job and start it again, as its upgrade mode says."""
+        hops = self._needs_pipeline()
+        self._enter(Phase.DISTURB)  # no fault, and yet results have to wait: the baseline ends here
         self._display.say("upgrade the job")
-        self._display.say(f"        {self._needs_pipeline().upgrade()}")
+        self._display.say(f"        {hops.upgrade()}")
+        self._enter(Phase.RECOVER)
 
     def acked_in(self, *, seconds: float) -> int:
         """Count acknowledged records for *seconds*."""

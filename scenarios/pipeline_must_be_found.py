@@ -38,7 +38,7 @@ IMPATIENT = {
 def test_sink_without_exactly_once(run: Run) -> None:
     """A sink that is not exactly-once repeats the results since the last checkpoint."""
     with run.load(rate=1_500):
-        run.hold_steady(seconds=6)
+        run.hold_steady(seconds=8)
         with run.inject(kill(task_manager(1)), seconds=3) as killed:
             run.require(killed.observed)
         run.expect_caught_up(within=60)

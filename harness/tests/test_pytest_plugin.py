@@ -38,6 +38,7 @@ def a_finding(checker: str, verdict: Verdict, *, witnesses: int = 1) -> Finding:
 
 
 LOST = a_finding("no_loss", Verdict.FAIL)
+SLOW = a_finding("processing_latency", Verdict.FAIL).model_copy(update={"kind": Kind.BUDGET})
 
 
 @pytest.mark.parametrize(
@@ -50,13 +51,18 @@ LOST = a_finding("no_loss", Verdict.FAIL)
         ("broken", a_run(Verdict.FAIL, LOST), "passes"),
         ("broken", a_run(Verdict.FAIL, a_finding("no_loss", Verdict.FAIL, witnesses=0)), "fails"),
         ("broken", a_run(Verdict.FAIL, a_finding("order_per_key", Verdict.FAIL)), "fails"),
+        ("broken", a_run(Verdict.FAIL, SLOW), "fails"),
+        ("broken", a_run(Verdict.FAIL, SLOW, LOST), "passes"),
         ("broken", a_run(Verdict.PASS), "fails"),
         ("broken", a_run(Verdict.UNKNOWN, LOST), "fails"),
         ("broken", a_run(Verdict.UNSAFE, LOST), "fails"),
     ],
 )
 def test_only_what_is_expected_passes(expect: Expect, run: RunDocument, result: str) -> None:
-    """UNKNOWN and UNSAFE never pass; a break must be of what was asked for, with witness records."""
+    """UNKNOWN and UNSAFE never pass; a break must be of what was asked for, with witness records.
+
+    A missed budget is none: it neither makes a run broken enough nor hides what it broke.
+    """
     assert ("fails" if unmet(a_scenario(expect), run) else "passes") == result
 
 
