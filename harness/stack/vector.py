@@ -183,23 +183,36 @@ class VectorAgent:
             raise StackError(f"{self.node.name} was never started")
         return self._process
 
-    def check(self) -> None:
+    def check(self, seconds: float = _VALIDATE_S) -> None:
         """Let Vector itself judge its configuration, buckets and credentials included; before it is started.
 
         Raises:
             BadInput: it refuses it; in its own words.
+            StackError: it came to no end in *seconds*, or could not be run.
         """
         argv = [str(self._binary), "validate", *map(str, self._files)]
-        done = subprocess.run(
-            self.node.enter(argv),
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=_VALIDATE_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                self.node.enter(argv),
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise self._undecided(error, seconds) from error
         if done.returncode:
             raise BadInput(f"vector refuses {self._files[0].name}", why=complaint(done.stdout + done.stderr))
+
+    def _undecided(self, error: OSError | subprocess.TimeoutExpired, seconds: float) -> StackError:
+        what = f"{self.node.name} could not check {self._files[0].name}"
+        if isinstance(error, OSError):
+            return StackError(what, why=str(error))
+        said = error.stderr or error.stdout or b""
+        text = said.decode(errors="replace") if isinstance(said, bytes) else said
+        seen = f"vector validate had not ended after {seconds:g} s; it said {complaint(text) if text else 'nothing'}"
+        return StackError(what, why=seen, fix="see whether what its sinks write to answers, then run again")
 
     def start(self) -> None:
         """Start it; what its disk still buffers is sent first.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from harness import bundle
-from harness.errors import BadInput
+from harness.errors import BadInput, StackError
 from harness.stack.components import VectorDefinition
 from harness.stack.definition import read_definition
 from harness.stack.netns import NamespaceNode
@@ -227,18 +228,62 @@ def test_its_own_page_is_summed_by_what_counts() -> None:
     assert parse("flink_a 1\n") is None
 
 
-def test_the_account_tells_what_was_asked_for(tmp_path: Path) -> None:
-    """Pages and interval come from the configuration, without a process to ask."""
-    agent = VectorAgent(
-        NamespaceNode("vector-1", "vector", "198.18.0.71", (8686, 9598)),
+class HereNode(NamespaceNode):
+    """A node whose programs run in the test's own network."""
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """As it stands."""
+        return list(argv)
+
+
+def agent_at(folder: Path) -> VectorAgent:
+    """The corrected stack's agent, whose binary is *folder*'s ``vector``."""
+    return VectorAgent(
+        HereNode("vector-1", "vector", "198.18.0.71", (8686, 9598)),
         VectorDefinition(),
-        tmp_path / "vector",
+        folder / "vector",
         config=STACKS / "edge/vector.toml",
-        disk=tmp_path,
+        disk=folder,
         disk_mb=600,
-        logs=tmp_path,
+        logs=folder,
         environment=environment_of(read_definition(STACKS, "edge", {})),
     )
+
+
+def test_a_check_without_an_end_is_one_error(tmp_path: Path) -> None:
+    """It says what was waited for, for how long, and what to do."""
+    program(tmp_path, "#!/bin/sh\nexec tail -f /dev/null\n")
+
+    with pytest.raises(StackError) as raised:
+        agent_at(tmp_path).check(seconds=0.2)
+    assert raised.value.sentence() == (
+        "vector-1 could not check vector.toml: vector validate had not ended after 0.2 s; "
+        "it said nothing. "
+        "Fix: see whether what its sinks write to answers, then run again"
+    )
+
+
+def test_a_check_that_cannot_be_run_is_one_error(tmp_path: Path) -> None:
+    """The binary may be gone by the time it is asked."""
+    with pytest.raises(StackError, match=r"vector-1 could not check vector\.toml: .*No such file"):
+        agent_at(tmp_path).check()
+
+
+@pytest.mark.parametrize(("code", "refused"), [(0, False), (78, True)])
+def test_a_check_has_vectors_own_verdict(tmp_path: Path, code: int, *, refused: bool) -> None:
+    """What it refuses is bad input, in its words."""
+    program(tmp_path, f"#!/bin/sh\necho 'x unknown field'\nexit {code}\n")
+
+    if refused:
+        with pytest.raises(BadInput, match=r"vector refuses vector\.toml: unknown field"):
+            agent_at(tmp_path).check()
+    else:
+        agent_at(tmp_path).check()
+
+
+def test_the_account_tells_what_was_asked_for(tmp_path: Path) -> None:
+    """Pages and interval come from the configuration, without a process to ask."""
+    agent = agent_at(tmp_path)
 
     assert agent.asked() == {"pages": 3, "interval_ms": 2000}
     assert set(asdict(Said())) & set(agent.asked()) == set()
