@@ -35,7 +35,7 @@ Part = Literal["source", "results", "archive", "metrics"]
 AHEAD_MS = 3_600_000
 """The fence's sentinels carry an event time so far ahead that every window closes behind them."""
 
-_READ_S, _SETTLE_S, _AGENT_S = 60.0, 90.0, 60.0
+_READ_S, _AGENT_S = 60.0, 60.0
 _PATIENCE_S, _GIVE_UP_FACTOR = 30.0, 4.0
 _REPLICAS = 3
 
@@ -160,7 +160,7 @@ class Hops:
 
     def _wait_out(self) -> Settled:
         closing = self.closing_ms - self._job.out_of_order_ms - 1
-        return self.job.settle(closing, self._ends, _SETTLE_S)
+        return self.job.settle(closing, self._ends)
 
     def _ends(self) -> tuple[int, ...]:
         topics, bootstrap = self._topics, self._site.stack.bootstrap

@@ -20,9 +20,6 @@ from harness.audit.topology import Topology
 _SETTINGS = {Kind.KAFKA: ("spec", "kafka", "config"), Kind.FLINK: ("spec", "flinkConfiguration")}
 """Where the flat settings lie; a file of settings has them at its root."""
 
-_UNITS = {"ms": 1, "s": 1_000, "sec": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(\d{1,15})\s*([a-z]*)")
-
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -143,10 +140,3 @@ class Table:
 def version(text: str) -> tuple[int, ...]:
     """``3.5.1`` or ``v1_17`` as numbers; empty when it is none."""
     return tuple(int(part) for part in re.findall(r"\d{1,6}", text)[:3])
-
-
-def milliseconds(text: str) -> int | None:
-    """A duration as Flink writes it (``10s``, ``1 min``, ``500``), None when it is none."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    unit = _UNITS.get(match[2] or "ms") if match else None
-    return int(match[1]) * unit if match and unit else None

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from harness.audit.documents import Kind
 from harness.audit.findings import Severity
-from harness.audit.rules import Case, Hit, Table, milliseconds
+from harness.audit.rules import Case, Hit, Table
+from harness.durations import milliseconds
 
 TABLE = Table(Kind.FLINK, Kind.FLINK_CONF)
 _rule = TABLE.rule

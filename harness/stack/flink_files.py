@@ -12,11 +12,13 @@ from pathlib import Path
 
 import yaml
 
+from harness.durations import milliseconds
 from harness.errors import BadInput
 from harness.stack.components import FlinkDefinition
 from harness.stack.definition import StackDefinition
 
 _REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
+_INTERVAL, _MIN_PAUSE = "execution.checkpointing.interval", "execution.checkpointing.min-pause"
 RPC_PORT, BLOB_PORT, DATA_PORT = 6123, 6124, 6121
 ZOOKEEPER_PORT = 2181
 
@@ -111,7 +113,16 @@ def cluster_settings(definition: StackDefinition, folder: Path) -> dict[str, str
 
 def checkpointing(settings: Mapping[str, str]) -> bool:
     """Whether the cluster's jobs take checkpoints."""
-    return bool(settings.get("execution.checkpointing.interval"))
+    return bool(settings.get(_INTERVAL))
+
+
+def checkpoint_interval_s(settings: Mapping[str, str]) -> float:
+    """The least time between the beginnings of two checkpoints, in seconds; 0 when none are taken.
+
+    A value that Flink does not take either counts as 0: the cluster itself refuses it.
+    """
+    told = (milliseconds(settings.get(key, "")) or 0 for key in (_INTERVAL, _MIN_PAUSE))
+    return max(told) / 1000 if checkpointing(settings) else 0.0
 
 
 def lay_out_plugins(jars: tuple[Path, ...], folder: Path) -> Path:

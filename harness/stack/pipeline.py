@@ -15,7 +15,7 @@ from typing import Protocol
 from harness.clock import NANOS_PER_SECOND, Clock
 from harness.errors import StackError
 from harness.stack.definition import StackDefinition
-from harness.stack.flink_files import checkpointing, cluster_settings
+from harness.stack.flink_files import checkpoint_interval_s, checkpointing, cluster_settings
 from harness.stack.flink_rest import ENDED, Ended, FlinkRest, JobSeen
 from harness.waiting import NotYet
 
@@ -27,6 +27,10 @@ _SAVEPOINT_S = 60.0
 _CANCEL_S = 30.0
 _STILL_S = 2.0
 _CHECKPOINTS = 2
+_SETTLE_S = 90.0
+_SETTLE_INTERVALS = 4
+"""The end is proven by two checkpoints: an interval may pass before the first begins, the second begins
+another one later, and a restart or a failed one costs one more. That much, beside what the work takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,11 @@ class Pipeline:
     def checkpointing(self) -> bool:
         """Whether the job takes checkpoints."""
         return checkpointing(self._settings)
+
+    @property
+    def settle_s(self) -> float:
+        """For how long ``settle`` has to be patient before nothing was proven."""
+        return _SETTLE_S + _SETTLE_INTERVALS * checkpoint_interval_s(self._settings)
 
     def arguments(self) -> tuple[str, ...]:
         """What the job's program is told."""
@@ -170,7 +179,7 @@ class Pipeline:
             return False
         return True
 
-    def settle(self, closing_ms: int, ends: Callable[[], tuple[int, ...]], seconds: float) -> Settled:
+    def settle(self, closing_ms: int, ends: Callable[[], tuple[int, ...]]) -> Settled:
         """Return when the job has worked through everything up to the watermark *closing_ms*.
 
         With checkpoints: two more were completed after every task behind the sources had seen the
@@ -180,7 +189,9 @@ class Pipeline:
         proof = _Checkpoints(self.seen) if self.checkpointing else _Still(ends, self._rest.clock)
         try:
             said = self._rest.wait(
-                lambda: self._worked_through(closing_ms, proof), "the job to work everything through", seconds
+                lambda: self._worked_through(closing_ms, proof),
+                "the job to work everything through",
+                self.settle_s,
             )
         except StackError as error:
             return Settled(complete=False, detail=error.why or error.what)

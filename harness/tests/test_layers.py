@@ -18,7 +18,7 @@ from harness.tests.source import PACKAGE, ROOT, Module, modules
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"", "errors"}),
-    frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle", "interrupts"}),
+    frozenset({"clock", "seeds", "ranges", "verdict", "model", "bundle", "interrupts", "durations"}),
     frozenset({"findings", "prometheus", "promises", "s3", "vrl", "waiting", "web"}),
     frozenset({"rundir"}),
     frozenset({"ledger"}),
