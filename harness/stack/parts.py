@@ -5,11 +5,13 @@ Everything here can be found wrong before anything is started, so it is looked a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.bundle import fixtures
 from harness.errors import BadInput, unknown_name
+from harness.stack.components import FlinkDefinition
 from harness.stack.definition import StackDefinition
 from harness.stack.flink_files import cluster_settings
 from harness.stack.flink_job import built_job, check_job
@@ -44,11 +46,12 @@ def check_parts(definition: StackDefinition, folder: Path) -> None:
 
     Raises:
         BadInput: a file, a jar of the user's, a class, a bucket, a binary or a program is not what
-            it should be.
+            it should be, or the job finds too few slots.
     """
     job = definition.job
     if definition.flink is not None:
         cluster_settings(definition, folder)
+        _check_slots(definition, definition.flink)
     if job is not None and job.jar != _OWN_JOB:
         check_job(Path(job.jar), job.main)
     _check_buckets(definition)
@@ -65,6 +68,20 @@ def find_parts(definition: StackDefinition, folder: Path, software: Software) ->
     job, job_sha256 = _job(definition, software)
     vector, missing = _vector(definition, folder)
     return Parts(job, job_sha256, vector, missing)
+
+
+def _check_slots(definition: StackDefinition, flink: FlinkDefinition) -> None:
+    """All parallel tasks of a job's vertex find a slot; a job that waits for one would wait in vain."""
+    hosts, wanted = len(definition.nodes_of("taskmanager")), flink.parallelism
+    slots = hosts * flink.slots
+    if definition.job is None or wanted <= slots:
+        return
+    each = f"flink.slots={math.ceil(wanted / hosts)}, " if hosts else ""
+    raise BadInput(
+        f"flink.parallelism {wanted} needs {wanted} slots, and there are {slots}",
+        why=f"TaskManagers: {hosts}, slots of each: {flink.slots}",
+        fix=f"{each}a smaller flink.parallelism, or more TaskManagers among the nodes of stack.yaml",
+    )
 
 
 def _check_buckets(definition: StackDefinition) -> None:

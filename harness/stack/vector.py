@@ -211,7 +211,8 @@ class VectorAgent:
             return StackError(what, why=str(error))
         said = error.stderr or error.stdout or b""
         text = said.decode(errors="replace") if isinstance(said, bytes) else said
-        seen = f"vector validate had not ended after {seconds:g} s; it said {complaint(text) if text else 'nothing'}"
+        heard = complaint(text) if text else "nothing"
+        seen = f"vector validate had not ended after {seconds:g} s; it said {heard}"
         return StackError(what, why=seen, fix="see whether what its sinks write to answers, then run again")
 
     def start(self) -> None:

@@ -94,6 +94,10 @@ def test_a_jar_is_looked_into_before_anything_starts(tmp_path: Path) -> None:
         ("job.jar=/no/job.jar", "job.jar /no/job.jar is not there"),
         ("flink.upgrade=never", "Input should be 'savepoint', 'last-state' or 'stateless'"),
         ("flink.parallelism=0", "Input should be greater than or equal to 1"),
+        (
+            "flink.parallelism=5",
+            "flink.parallelism 5 needs 5 slots, and there are 4: TaskManagers: 2, slots of each: 2. Fix: ",
+        ),
         ("objects.secret_key=", "objects.secret_key in"),
         ("flink.version=1.17", "there is no flink.version '1.17'. Fix: did you mean '1.17.2'?"),
     ],
@@ -105,6 +109,20 @@ def test_what_is_set_wrong_is_refused_as_it_is_prepared(setting: str, said: str)
     with pytest.raises(BadInput) as refused:
         prepare("edge", {key: value})
     assert said in str(refused.value)
+
+
+def test_a_job_that_finds_too_few_slots_is_told_the_least_that_it_needs() -> None:
+    """Seven tasks side by side on two TaskManagers: four slots on each."""
+    with pytest.raises(
+        BadInput, match=r"Fix: flink\.slots=4, a smaller flink\.parallelism, or more TaskManagers"
+    ):
+        check_parts(edge(flink__parallelism="7"), STACKS / "edge")
+
+
+def test_a_job_that_fills_every_slot_is_fine() -> None:
+    """As many parallel tasks as there are slots, and any number where no job is to run."""
+    check_parts(edge(flink__parallelism="4"), STACKS / "edge")
+    check_parts(edge(flink__parallelism="5").model_copy(update={"job": None}), STACKS / "edge")
 
 
 def test_a_program_of_vector_that_does_not_compile_is_told_with_its_line(tmp_path: Path) -> None:
