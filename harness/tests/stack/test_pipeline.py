@@ -49,7 +49,7 @@ def test_the_job_is_told_everything_in_its_own_words() -> None:
 
     given = dict(zip(words[::2], words[1::2], strict=True))
     known = {f"--{name}" for name in re.findall(r'Map\.entry\("([a-z-]+)"', source)}
-    assert len(known) == 14
+    assert len(known) == 15
     assert known | {"--bootstrap"} == set(given)
     assert given["--bootstrap"] == "198.18.0.11:9092"
     assert (given["--source"], given["--results"]) == ("orders", "edge-out")
