@@ -24,6 +24,7 @@ from harness.stack.components import VectorDefinition
 from harness.stack.definition import StackDefinition
 from harness.stack.netns import NamespaceNode
 from harness.stack.process import NamespacedProcess
+from harness.stack.programs import find_program, missing_program, version_words
 from harness.stack.vector_config import VectorConfig, read_config
 from harness.stack.vector_says import Said, parse
 from harness.waiting import NotYet, wait_for
@@ -52,17 +53,8 @@ def find_vector(binary: str) -> Path | None:
     Raises:
         BadInput: a file that is not there or does not run, or what was found is not Vector.
     """
-    if "/" not in binary:
-        found = shutil.which(binary)
-        return None if found is None else _proven(Path(found))
-    path = Path(binary).expanduser()
-    if not (path.is_file() and os.access(path, os.X_OK)):
-        raise BadInput(
-            f"vector.binary {binary!r} is not a program",
-            why="no executable file",
-            fix="give the path of vector",
-        )
-    return _proven(path.absolute())
+    found = find_program("vector.binary", binary, "vector")
+    return None if found is None else _proven(found)
 
 
 def version_of(vector: Path) -> str:
@@ -71,20 +63,12 @@ def version_of(vector: Path) -> str:
     Raises:
         BadInput: it does not say one.
     """
-    try:
-        done = subprocess.run([vector, "--version"], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BadInput(f"{vector} does not run", why=str(error)) from error
-    words = done.stdout.split()
-    if done.returncode or words[:1] != ["vector"]:
-        said = (done.stdout or done.stderr).strip().splitlines()
-        raise BadInput(f"{vector} is not Vector", why=f"--version says {said[0] if said else 'nothing'!r}")
-    return words[1]
+    return version_words(vector, "vector", "Vector")[1]
 
 
 def missing_reason(binary: str) -> str:
     """Why the metrics hop is not executed, for the report."""
-    return f"there is no {binary!r} in PATH; give it with --set vector.binary=PATH"
+    return missing_program("vector.binary", binary)
 
 
 def environment_of(definition: StackDefinition) -> dict[str, str]:
