@@ -44,7 +44,12 @@ class Assembly:
     def nodes(self) -> dict[str, NamespaceNode]:
         """Every node, by name, with the ports on which its service listens."""
         return {
-            node.name: NamespaceNode(node.name, node.role, node.address, self._ports(node))
+            node.name: NamespaceNode(
+                node.name,
+                node.role,
+                node.address,
+                listens_on(self.definition, node, vector=self.parts.vector is not None),
+            )
             for node in self.definition.nodes
         }
 
@@ -143,12 +148,17 @@ class Assembly:
             [f"http://{worker}:{flink.metrics_port}/metrics" for worker in workers],
         )
 
-    def _ports(self, node: NodeDefinition) -> tuple[int, ...]:
-        kafka, objects, vector = self.definition.kafka, self.definition.objects, self.definition.vector
-        if node.role == "broker":
-            return (kafka.client_port, kafka.controller_port)
-        if node.role == "s3" and objects is not None:
-            return (objects.port,)
-        if node.role == "vector" and vector is not None and self.parts.vector is not None:
-            return (vector.api_port, vector.metrics_port)
-        return ports_of(self.definition, node)
+
+def listens_on(definition: StackDefinition, node: NodeDefinition, *, vector: bool) -> tuple[int, ...]:
+    """The ports of *node*'s service, the first one for clients; none when that is not run.
+
+    *vector*: whether the metrics agent is.
+    """
+    kafka, objects, agent = definition.kafka, definition.objects, definition.vector
+    if node.role == "broker":
+        return (kafka.client_port, kafka.controller_port)
+    if node.role == "s3" and objects is not None:
+        return (objects.port,)
+    if node.role == "vector" and agent is not None and vector:
+        return (agent.api_port, agent.metrics_port)
+    return ports_of(definition, node)

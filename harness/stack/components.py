@@ -104,3 +104,9 @@ class VectorDefinition(Frozen):
     api_port: int = Field(default=8686, ge=1024, le=65_535)
     metrics_port: int = Field(default=9598, ge=1024, le=65_535)
     bucket: str = "edge-metrics"
+
+
+class ToxiproxyDefinition(Frozen):
+    """What delays connections where the kernel cannot. ``binary`` is a name in PATH or a path."""
+
+    binary: str = "toxiproxy-server"

@@ -22,6 +22,7 @@ from harness.stack.components import (
     KafkaDefinition,
     ObjectsDefinition,
     TopicsDefinition,
+    ToxiproxyDefinition,
     VectorDefinition,
 )
 
@@ -71,6 +72,7 @@ class StackDefinition(Frozen):
     topics: TopicsDefinition | None = None
     objects: ObjectsDefinition | None = None
     vector: VectorDefinition | None = None
+    toxiproxy: ToxiproxyDefinition = ToxiproxyDefinition()
     budgets: Budgets = Budgets()
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.errors import StackError
 from harness.stack.assembly import Assembly
 from harness.stack.definition import StackDefinition
+from harness.stack.delays import UNTRIED, Delays
 from harness.stack.flink_rest import FlinkRest
 from harness.stack.kafka_admin import KafkaAdmin
 from harness.stack.kafka_classes import with_archive
@@ -35,6 +36,7 @@ class LocalStack:
     logs: Path
     flink: FlinkRest | None = None
     agent: VectorAgent | None = None
+    delays: Delays = UNTRIED
 
     @property
     def bootstrap(self) -> str:
@@ -97,7 +99,8 @@ def _assembled(assembly: Assembly) -> LocalStack:
         **(agents := assembly.agents(nodes)),
     }
     everywhere: dict[str, Node] = {**nodes, observer.name: observer}
-    return LocalStack(everywhere, services, admin, assembly.logs, rest, next(iter(agents.values()), None))
+    agent, delays = next(iter(agents.values()), None), assembly.parts.delays
+    return LocalStack(everywhere, services, admin, assembly.logs, rest, agent, delays)
 
 
 def _waves(stack: LocalStack) -> tuple[tuple[str, ...], ...]:

@@ -1,4 +1,4 @@
-"""What a pipeline is made of besides jars of a lock: the job, and the metrics agent if there is one.
+"""What a run is made of besides jars of a lock: the job, the metrics agent, and what delays connections.
 
 Everything here can be found wrong before anything is started, so it is looked at first, outside.
 """
@@ -13,6 +13,7 @@ from harness.bundle import fixtures
 from harness.errors import BadInput, unknown_name
 from harness.stack.components import FlinkDefinition
 from harness.stack.definition import StackDefinition
+from harness.stack.delays import UNTRIED, Delays, delays_here, find_toxiproxy
 from harness.stack.flink_files import cluster_settings
 from harness.stack.flink_job import built_job, check_job
 from harness.stack.software import Software
@@ -30,12 +31,14 @@ class Parts:
         job: the job's jar, and ``job_sha256`` its sum.
         vector: the metrics agent's binary.
         vector_missing: why its hop cannot be executed; empty when it can, or is not part of the stack.
+        delays: what there is to delay connections with.
     """
 
     job: Path | None = None
     job_sha256: str = ""
     vector: Path | None = None
     vector_missing: str = ""
+    delays: Delays = UNTRIED
 
 
 NO_PARTS = Parts()
@@ -56,6 +59,7 @@ def check_parts(definition: StackDefinition, folder: Path) -> None:
         check_job(Path(job.jar), job.main)
     _check_buckets(definition)
     _vector(definition, folder)
+    find_toxiproxy(definition.toxiproxy.binary)
 
 
 def find_parts(definition: StackDefinition, folder: Path, software: Software) -> Parts:
@@ -67,7 +71,7 @@ def find_parts(definition: StackDefinition, folder: Path, software: Software) ->
     check_parts(definition, folder)
     job, job_sha256 = _job(definition, software)
     vector, missing = _vector(definition, folder)
-    return Parts(job, job_sha256, vector, missing)
+    return Parts(job, job_sha256, vector, missing, delays_here(definition.toxiproxy.binary))
 
 
 def _check_slots(definition: StackDefinition, flink: FlinkDefinition) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from harness.stack.delays import Delays
+
 
 class Process(Protocol):
     """One live process of the system under test, safe against reuse of its pid."""
@@ -160,6 +162,16 @@ class HasGate(Protocol):
     @property
     def stats(self) -> Path:
         """The file in which the gate counts what it did."""
+        ...
+
+
+@runtime_checkable
+class HasDelays(Protocol):
+    """A stack that says by what it can delay packets; one that does not leaves it to the kernel's netem."""
+
+    @property
+    def delays(self) -> Delays:
+        """What there is."""
         ...
 
 
