@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
+from harness.errors import NotExpressible
 from harness.faults.nft import Cuts
 from harness.faults.prepare import prepare
 from harness.faults.spec import FaultSpec
 from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
+from harness.stack.assembly import listens_on
 from harness.stack.definition import StackDefinition
+from harness.stack.delays import Delays, delays_here
 from harness.stack.disks import disk_place
 from harness.stack.netns import NamespaceNode, Observer
 from harness.stack.seams import Node
@@ -98,6 +101,7 @@ class _FutureStack:
     nodes: Mapping[str, Node]
     services: Mapping[str, _FutureService]
     roles: _FreshRoles
+    delays: Delays
     bootstrap: str = "(not booted)"
     logs: Path = Path("(not booted)")
 
@@ -135,7 +139,12 @@ class Rehearsal:
     @contextlib.contextmanager
     def inject(self, fault: FaultSpec, *, seconds: float) -> Iterator[_Foreseen]:
         """Tell of the fault: target, reason, commands and how it is undone."""
-        prepared = prepare(fault, 0, self._stack, Cuts(self._stack.nodes))
+        try:
+            prepared = prepare(fault, 0, self._stack, Cuts(self._stack.nodes))
+        except NotExpressible as error:
+            self.lines += [f"inject  {fault.name} for {seconds:g} s", f"        {error.sentence()}"]
+            yield _Foreseen()
+            return
         nodes, mechanism = ", ".join(prepared.target.nodes), prepared.mechanism
         self.lines.append(f"inject  {fault.name} for {seconds:g} s: {nodes}")
         self.lines.append(f"        {prepared.target.why}")
@@ -193,12 +202,11 @@ def _told(settings: Mapping[str, str]) -> str:
 
 
 def _future(definition: StackDefinition) -> _FutureStack:
-    ports = (definition.kafka.client_port, definition.kafka.controller_port)
     nodes: dict[str, Node] = {
-        n.name: NamespaceNode(n.name, n.role, n.address, ports if n.role == "broker" else ())
+        n.name: NamespaceNode(n.name, n.role, n.address, listens_on(definition, n, vector=True))
         for n in definition.nodes
     }
     nodes["observer"] = Observer(definition.network.observer)
-    brokers = tuple(sorted(n.name for n in definition.nodes if n.role == "broker"))
-    running = [n.name for n in definition.nodes if n.role != "load"]
-    return _FutureStack(nodes, {name: _FutureService(name) for name in running}, _FreshRoles(brokers))
+    roles = _FreshRoles(tuple(sorted(n.name for n in definition.nodes if n.role == "broker")))
+    running = {n.name: _FutureService(n.name) for n in definition.nodes if n.role != "load"}
+    return _FutureStack(nodes, running, roles, delays_here(definition.toxiproxy.binary))

@@ -24,7 +24,10 @@ def loss(
 
 
 def latency(target: Selector, *, ms: float) -> FaultSpec:
-    """Delay what the target sends by *ms* milliseconds, so every round trip takes as much longer."""
+    """Delay what the target sends by *ms* milliseconds, so every round trip takes as much longer.
+
+    Where the kernel has no netem a Toxiproxy delays what it answers to others; what it asks of them is not.
+    """
     return FaultSpec("latency", target, ms=ms)
 
 

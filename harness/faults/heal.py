@@ -5,6 +5,7 @@ at any time, repeatedly, by anyone who started a run. A run whose harness lives 
 beats is left alone and named. Of every other run it
 
 * lets stopped processes of nodes continue,
+* ends the proxies that delay what nodes answer,
 * deletes table ``inet harness`` in every network of the run, with all it may hold,
 * removes what slows down a node's cable,
 * gives disks that are full or read-only their size back,
@@ -80,7 +81,13 @@ class Run:
     @property
     def orphans(self) -> tuple[Marked, ...]:
         """Processes of nodes that nobody will end."""
-        return tuple(process for process in self.processes if process.node and self.harness == 0)
+        of_nodes = (process for process in self.processes if process.node and not process.fault)
+        return tuple(process for process in of_nodes if self.harness == 0)
+
+    @property
+    def proxies(self) -> tuple[Marked, ...]:
+        """Its processes that are faults themselves: they delay what a node answers."""
+        return tuple(process for process in self.processes if process.fault)
 
 
 def heal(*, abort: bool = False, only: str = "", folders: Sequence[Path] = (), say: Say) -> int:
@@ -157,6 +164,8 @@ def _undoings(run: Run, *, abort: bool) -> list[tuple[str, Callable[[], None]]]:
     if abort and run.harness > 0:
         todo.append((f"end run {run.run} (harness {run.harness})", partial(_end_harness, run)))
     todo += [(f"resume {_named(process)}", partial(_resume, process)) for process in run.stopped]
+    # As long as the rules are there clients are told that a proxy's connections ended.
+    todo += [(f"end the proxy of {_named(process)}", partial(_kill, process)) for process in run.proxies]
     todo += [(f"delete the cuts at {one.where}", partial(_delete, one)) for one in run.networks if one.table]
     todo += [
         (f"remove the throttle at {one.where}", partial(_run, command))
@@ -236,6 +245,7 @@ def _faults_of(run: Run) -> list[str]:
         f"cut: {network.where}, {network.elements} elements" for network in run.networks if network.elements
     ]
     slow = [f"throttled: {network.where}, {device}" for network in run.networks for device in network.shaped]
+    slow += [f"delayed: {_named(process)}" for process in run.proxies]
     return [*stopped, *cuts, *slow, *(f"disk not whole: {one.disk.node}" for one in run.disks)]
 
 
@@ -253,6 +263,7 @@ def _conclude(runs: Sequence[Run], *, abort: bool, say: Say) -> int:
             say(f"run {run.run} is alive and was left alone; to end it: harness heal --abort")
             continue
         manual += [f"kill -CONT {process.pid}" for process in run.stopped]
+        manual += [f"kill -KILL {process.pid}" for process in run.proxies]
         manual += [" ".join(network.delete) for network in run.networks if network.elements]
         manual += [" ".join(command) for network in run.networks for command in network.unshape]
         manual += [" ".join(one.restore) for one in run.disks]

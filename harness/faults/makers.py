@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.errors import BadInput, NotExpressible
 from harness.faults.cut import cut_between
@@ -13,13 +14,16 @@ from harness.faults.kinds import Kind
 from harness.faults.loss import loss_between
 from harness.faults.mechanism import Mechanism
 from harness.faults.nft import Cuts
+from harness.faults.proxied import proxied
 from harness.faults.reach import Pair, all_pairs
 from harness.faults.signals import KILL_SECONDS, TERMINATE_SECONDS, Death, Pause
 from harness.faults.spec import FaultSpec
 from harness.faults.starve import Starvation
 from harness.faults.storage import DiskFault
 from harness.faults.throttle import delay_of, rate_of
-from harness.stack.seams import HasDisk, Node, Service, Stack
+from harness.stack.delays import UNTRIED
+from harness.stack.seams import HasDelays, HasDisk, Node, Service, Stack
+from harness.stack.toxiproxy import Toxiproxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,15 @@ class Hit:
         """Where the harness itself stands."""
         return next(node for node in self.stack.nodes.values() if node.role == "observer")
 
+    def is_cut_off(self, name: str) -> bool:
+        """Whether another fault now lies between that node and the harness."""
+        return self.cuts.disturbs(self.stack.nodes[name], self.observer)
+
+    def is_down(self, name: str) -> bool:
+        """Whether another fault now holds that node's service: it is dead or stopped."""
+        process = self.stack.services[name].process
+        return process.is_stopped() or not process.is_alive()
+
 
 def _kill(hit: Hit) -> Mechanism:
     services, wipe = hit.services, hit.spec.wipe
@@ -95,13 +108,30 @@ def _loss(hit: Hit) -> Mechanism:
     )
 
 
-def _slow(hit: Hit) -> Mechanism:
-    nodes, observer = hit.nodes, hit.observer
-    if hit.spec.kind == "latency":
-        made = delay_of(nodes, observer, _given(hit.spec.ms), hit.through)
-    else:
-        made = rate_of(nodes, observer, _given(hit.spec.to_mbit), hit.through)
-    made.disturbed = lambda name: hit.cuts.disturbs(nodes[name], observer)
+def _limit(hit: Hit) -> Mechanism:
+    made = rate_of(hit.nodes, hit.observer, _given(hit.spec.to_mbit), hit.through)
+    made.disturbed = hit.is_cut_off
+    return made
+
+
+def _delay(hit: Hit) -> Mechanism:
+    """By netem where the kernel has it, else by a proxy in front of each target."""
+    delays = hit.stack.delays if isinstance(hit.stack, HasDelays) else UNTRIED
+    if delays.netem:
+        made = delay_of(hit.nodes, hit.observer, _given(hit.spec.ms), hit.through)
+        made.disturbed = hit.is_cut_off
+        return made
+    if delays.toxiproxy is None:
+        what = "not expressible here, because this kernel has no netem"
+        raise NotExpressible(f"{what}, and {delays.missing}")
+    return _behind_proxy(hit, delays.toxiproxy)
+
+
+def _behind_proxy(hit: Hit, binary: Path) -> Mechanism:
+    fronts = {name: Toxiproxy(node, binary, hit.stack.logs) for name, node in hit.nodes.items()}
+    nodes, ms = hit.stack.nodes, _given(hit.spec.ms)
+    made = proxied(hit.cuts, hit.number, nodes, fronts, hit.observer, ms, hit.opened_to)
+    made.disturbed = lambda name: hit.is_cut_off(name) or hit.is_down(name)
     return made
 
 
@@ -125,9 +155,9 @@ MAKERS: Mapping[Kind, Callable[[Hit], Mechanism]] = {
     "terminate": _terminate,
     "pause": lambda hit: Pause(hit.services, hit.ready_seconds, hit.opened_to),
     "partition": _cut,
-    "bandwidth": _slow,
+    "bandwidth": _limit,
     "loss": _loss,
-    "latency": _slow,
+    "latency": _delay,
     "disk_full": _on_disk,
     "disk_read_only": _on_disk,
     "starve": lambda hit: Starvation(hit.services, _given(hit.spec.share), hit.ready_seconds, hit.opened_to),

@@ -12,6 +12,9 @@ renewal that comes too late does not bring a cut back: it counts as lapsed.
 A loss is a cut by chance: one more set for each share, looked up by a chain of its
 own. It stands where packets come in, at either end; dropped on its way out a
 packet is no loss, for the sender is told and sends it again at once.
+
+A port behind a proxy is one more set too, of the peers that are led to it; see
+``harness.faults.redirect``.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import TypeAlias
 
 from harness.clock import MONOTONIC, Clock, seconds_between
 from harness.errors import FaultError, MissingAbility
+from harness.faults import redirect
 from harness.faults.spec import Direction, How
 from harness.stack.seams import Node
 
@@ -35,7 +39,8 @@ RENEW_SECONDS = 1.0
 _NFT_SECONDS = 5.0
 
 SetName: TypeAlias = str
-"""drop_in, drop_out, reset_in, reset_out, or loss_N: lose N of a thousand packets that come in."""
+"""drop_in, drop_out, reset_in, reset_out; loss_N: lose N of a thousand packets that come in; via_PORT_PROXY:
+lead who connects to PORT to PROXY."""
 
 _SETS: dict[tuple[How, Direction], tuple[SetName, ...]] = {
     ("drop", "both"): ("drop_in", "drop_out"),
@@ -110,12 +115,14 @@ class Script:
 class Standing:
     """What a node's kernel holds: blocks in force, and per set, since the last install, packets lost.
 
-    ``met`` counts those that met a chance of being lost.
+    ``met`` counts those that met a chance of being lost; ``vias`` are the sets, empty or not, of ports behind
+    a proxy, and what these "lose" are the connections that were led to it.
     """
 
     blocks: frozenset[Block]
     lost: Mapping[str, int]
     met: Mapping[str, int] = field(default_factory=dict)
+    vias: frozenset[SetName] = frozenset()
 
 
 def blocks_at(node: Node, peers: Iterable[Node], direction: Direction, how: How) -> tuple[Block, ...]:
@@ -128,6 +135,12 @@ def losses_at(node: Node, peers: Iterable[Node], share: float) -> tuple[Block, .
     """The blocks at *node* that lose *share* of what *peers* send it."""
     name = f"{_LOSS}{round(share * _THOUSAND)}"
     return tuple(Block(node.name, name, peer.address) for peer in peers)
+
+
+def vias_at(node: Node, peers: Iterable[Node], proxies: Mapping[int, int]) -> tuple[Block, ...]:
+    """The blocks at *node* that lead *peers* to its *proxies* (port → proxy's port), not to its ports."""
+    names = [redirect.via(port, proxy) for port, proxy in proxies.items()]
+    return tuple(Block(node.name, name, peer.address) for peer in peers for name in names)
 
 
 def install_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int) -> tuple[Script, ...]:
@@ -145,6 +158,11 @@ def lease_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int
 def lift_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block], lease: int) -> tuple[Script, ...]:
     """The transactions that end *blocks*, whether they are still in force or not."""
     return _scripts(nodes, blocks, lambda own: _frame(own) + _adding(own, lease) + _deleting(own))
+
+
+def clear_scripts(nodes: Mapping[str, Node], blocks: Iterable[Block]) -> tuple[Script, ...]:
+    """The transactions after which no rule of the ports behind a proxy that *blocks* name is left."""
+    return _scripts(nodes, blocks, lambda own: _frame(own) + _each(redirect.removal, own, redirect.VIA))
 
 
 def run_scripts(scripts: Iterable[Script]) -> None:
@@ -252,7 +270,8 @@ class Cuts:
         """Whether some cut or loss still stands between the two."""
         ends = {(one.name, other.address), (other.name, one.address)}
         with self._lock:
-            return any((b.node, b.address) in ends for held in self._held.values() for b in held)
+            held = (block for blocks in self._held.values() for block in blocks)
+            return any((b.node, b.address) in ends for b in held if not b.set_name.startswith(redirect.VIA))
 
     def renew(self) -> None:
         """Give every block in force a full lease again; one that comes too late stays lapsed.
@@ -293,17 +312,19 @@ class Cuts:
 def parse_table(node: str, text: str) -> Standing:
     """The answer of ``nft -j list table`` as a ``Standing``."""
     blocks: set[Block] = set()
+    vias: set[str] = set()
     lost: dict[str, int] = {}
     met: dict[str, int] = {}
     for item in json.loads(text)["nftables"]:
         if "set" in item:
             name = item["set"]["name"]
             blocks |= {Block(node, name, e["elem"]["val"]) for e in item["set"].get("elem", ())}
+            vias |= {name} if name.startswith(redirect.VIA) else set()
         if "rule" in item:
             for name, (first, last) in _counted(item["rule"]["expr"]).items():
                 lost[name] = last
                 met |= {name: first} if name.startswith(_LOSS) else {}
-    return Standing(frozenset(blocks), lost, met)
+    return Standing(frozenset(blocks), lost, met, frozenset(vias))
 
 
 def _counted(expressions: list[dict[str, dict[str, object]]]) -> dict[str, tuple[int, int]]:
@@ -326,19 +347,21 @@ def _scripts(
     )
 
 
-def _frame(blocks: Iterable[Block]) -> str:
-    return _FRAME + "".join(_LOSS_FRAME.format(name=name) for name in _loss_sets(blocks))
+def _frame(blocks: list[Block]) -> str:
+    losses = _each(lambda name: _LOSS_FRAME.format(name=name), blocks, _LOSS)
+    return _FRAME + losses + _each(redirect.frame, blocks, redirect.VIA)
 
 
-def _chains(blocks: Iterable[Block]) -> str:
-    losses = _loss_sets(blocks)
-    return _CHAINS + "".join(
-        _LOSS_CHAINS.format(name=name, number=name.removeprefix(_LOSS)) for name in losses
+def _chains(blocks: list[Block]) -> str:
+    losses = _each(
+        lambda name: _LOSS_CHAINS.format(name=name, number=name.removeprefix(_LOSS)), blocks, _LOSS
     )
+    return _CHAINS + losses + _each(redirect.chains, blocks, redirect.VIA)
 
 
-def _loss_sets(blocks: Iterable[Block]) -> list[str]:
-    return sorted({block.set_name for block in blocks if block.set_name.startswith(_LOSS)})
+def _each(text_for: Callable[[SetName], str], blocks: Iterable[Block], prefix: str) -> str:
+    names = {block.set_name for block in blocks if block.set_name.startswith(prefix)}
+    return "".join(text_for(name) for name in sorted(names))
 
 
 def _adding(blocks: Iterable[Block], lease: int) -> str:

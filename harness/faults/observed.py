@@ -3,8 +3,8 @@
 Processes of a run are known by three variables in their environment, which the
 platform sets in everything it starts: ``HARNESS_RUN`` (the run's id),
 ``HARNESS_DIR`` (its directory) and, on the nodes, ``HARNESS_NODE`` (the node's
-name). Standard library only. A process that ends while it is looked at is
-simply not there.
+name). A process that is itself a fault carries ``HARNESS_FAULT``. Standard
+library only. A process that ends while it is looked at is simply not there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-RUN, DIRECTORY, NODE = "HARNESS_RUN", "HARNESS_DIR", "HARNESS_NODE"
+RUN, DIRECTORY, NODE, FAULT = "HARNESS_RUN", "HARNESS_DIR", "HARNESS_NODE", "HARNESS_FAULT"
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError, NotADirectoryError)
 
 
@@ -32,6 +32,8 @@ class Marked:
     directory: str
     node: str
     command: str
+    fault: str = ""
+    """The kind of fault that the process is: ``latency`` for a proxy that delays; empty: it is none."""
 
     @property
     def stopped(self) -> bool:
@@ -85,6 +87,15 @@ def processor_seconds(pid: int) -> float:
 
 def resume(pid: int, ticks: int) -> bool:
     """SIGCONT the process that started at *ticks*; False when it is gone. Cannot hit a stranger."""
+    return _send(pid, ticks, signal.SIGCONT)
+
+
+def end(pid: int, ticks: int) -> bool:
+    """SIGKILL the process that started at *ticks*; False when it is gone. Cannot hit a stranger."""
+    return _send(pid, ticks, signal.SIGKILL)
+
+
+def _send(pid: int, ticks: int, number: signal.Signals) -> bool:
     try:
         descriptor = os.pidfd_open(pid)
     except (ProcessLookupError, OSError):
@@ -92,7 +103,7 @@ def resume(pid: int, ticks: int) -> bool:
     try:
         if start_ticks(pid) != ticks:
             return False
-        signal.pidfd_send_signal(descriptor, signal.SIGCONT)
+        signal.pidfd_send_signal(descriptor, number)
     except ProcessLookupError:
         return False
     finally:
@@ -135,6 +146,7 @@ def _marked(pid: int) -> Marked | None:
         directory=environment.get(DIRECTORY, ""),
         node=environment.get(NODE, ""),
         command=command.strip()[:200],
+        fault=environment.get(FAULT, ""),
     )
 
 

@@ -20,7 +20,7 @@ from harness.errors import FaultError, MissingAbility, NotExpressible, StackErro
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.reach import Pair
 from harness.faults.shaping import HANDLE, Shaped, removal, remove_from, shaped
-from harness.faults.traffic import Way, bytes_per_second, pushed, round_trips_ms
+from harness.faults.traffic import Way, bytes_per_second, delay_bounds, pushed, round_trips_ms
 from harness.stack.seams import Node, Wired
 from harness.waiting import NotYet, wait_for
 
@@ -42,7 +42,6 @@ _SLOWEST, _FASTEST = 0.5, 1.3
 """The share of the asked rate that must pass at least, and may pass at most."""
 
 _FREE_FACTOR = 1.5
-_LATE_FACTOR, _LATE_SLACK_MS = 1.5, 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +171,9 @@ class Throttle:
     def _delay(self, name: str) -> Seen:
         now = self._round_trip(name)
         more = now - self._before[name]
-        ok = self.ms * 0.9 <= more <= self.ms * _LATE_FACTOR + _LATE_SLACK_MS
-        return Seen(
-            ok=ok, words=f"{name} answers after {now:.1f} ms, before after {self._before[name]:.1f} ms"
-        )
+        least, most = delay_bounds(self.ms)
+        told = f"{name} answers after {now:.1f} ms, before after {self._before[name]:.1f} ms"
+        return Seen(ok=least <= more <= most, words=told)
 
     def _is_free(self, name: str) -> str:
         carried = min(both_ways(self.nodes[name], self.observer, bytes_per_second)) * _BITS / _MEGA

@@ -29,6 +29,7 @@ _DATAGRAM = bytes(1_400)
 _TICK_SECONDS = 0.004
 _LAST_SECONDS = 0.1
 _ANSWER_SECONDS = 2.0
+_LEAST_LATE, _MOST_LATE, _LATE_SLACK_MS = 0.9, 1.5, 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ def binomial_bounds(count: int, share: float) -> tuple[int, int]:
     """Between which numbers *count* chances of *share* each come out, at least 1 to be seen at all."""
     spread = SIGMAS * math.sqrt(count * share * (1 - share))
     return max(1, math.floor(count * share - spread)), min(count, math.ceil(count * share + spread))
+
+
+def delay_bounds(ms: float) -> tuple[float, float]:
+    """How many milliseconds later an answer must come at least, and may come at most, for a delay of *ms*."""
+    return ms * _LEAST_LATE, ms * _MOST_LATE + _LATE_SLACK_MS
 
 
 def bytes_per_second(way: Way, seconds: float) -> float:

@@ -4,7 +4,8 @@ Packet cuts expire in the kernel; a SIGSTOP, a full disk, a slow cable do not. S
 run has one detached process that watches the run's heartbeat, a file whose
 modification time the harness moves every second. When it has not moved for one
 lease, or the harness is gone, the watchdog resumes every stopped process of the run's
-nodes, restores their disks and makes their cables quick again. It goes on watching,
+nodes, restores their disks, makes their cables quick again and ends the proxies that
+delay what they answer. It goes on watching,
 for a harness that was itself only stopped may come back; it ends with the harness,
 whose death closes the pipe between them.
 
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +34,7 @@ from typing import Self
 
 from harness.faults.disks import restore_all
 from harness.faults.journal import read_lines
-from harness.faults.observed import marked_processes, namespace, resume, start_ticks, stat_fields
+from harness.faults.observed import end, marked_processes, namespace, resume, start_ticks, stat_fields
 from harness.faults.shaping import remove_here
 
 LEASE_SECONDS = 5.0
@@ -114,7 +115,12 @@ def watch(directory: Path, run: str, *, lease_seconds: float, ended: int) -> Non
 def undo(directory: Path, run: str, *, why: str) -> None:
     """Undo all that is observed to be in force; what fails is logged, and the rest is still undone."""
     resume_stopped(directory, run, why=why)
-    for what, act in (("restored the disks of", restore_all), ("unshaped", partial(_unshape, directory))):
+    acts: tuple[tuple[str, Callable[[], Sequence[object]]], ...] = (
+        ("restored the disks of", restore_all),
+        ("unshaped", partial(_unshape, directory)),
+        ("ended the proxies of", partial(end_proxies, run)),
+    )
+    for what, act in acts:
         try:
             done = act()
         except (OSError, subprocess.SubprocessError) as error:
@@ -135,6 +141,13 @@ def resume_stopped(directory: Path, run: str, *, why: str) -> list[int]:
     if resumed:
         _log.warning("%s: resumed %s", why, resumed)
     return resumed
+
+
+def end_proxies(run: str) -> list[str]:
+    """SIGKILL every process that is itself a fault of the run; returns whose answers it delayed."""
+    # Who is led to one finds the way back by the kernel: that lease runs out at the same time.
+    found = [process for process in marked_processes(run) if process.fault]
+    return sorted({process.node for process in found if end(process.pid, process.ticks)})
 
 
 def _unshape(directory: Path) -> list[str]:
