@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import StackError
+from harness.stack.delays import UNTRIED, Delays
 from harness.stack.disks import make_disk
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.process import NamespacedProcess
@@ -125,8 +126,8 @@ class Arena:
 
     bootstrap = ""
 
-    def __init__(self, run: str, folder: Path) -> None:
-        self.logs = folder
+    def __init__(self, run: str, folder: Path, delays: Delays = UNTRIED) -> None:
+        self.logs, self.delays = folder, delays
         environment = dict(os.environ) | {"HARNESS_RUN": run, "HARNESS_DIR": str(folder)}
         brokers = [
             NamespaceNode(name, "broker", f"198.18.0.{n}", (PORT,)) for n, name in enumerate(BROKERS, 1)

@@ -17,6 +17,7 @@ from harness.errors import HarnessError, NotExpressible
 from harness.faults.degrade import (
     bandwidth,
     disk_full,
+    latency,
     loss,
     s3_cuts_bodies,
     s3_hangs,
@@ -34,6 +35,7 @@ from harness.faults.spec import FaultSpec, isolate, kill
 from harness.faults.storage import write_probe
 from harness.faults.traffic import Way, arrived, bytes_per_second
 from harness.faults.watchdog import Watch
+from harness.stack.delays import Delays, has_netem
 from harness.stack.netns import Observer
 from harness.stack.objects import ObjectStore
 from harness.stack.seams import HasDisk, Node, Service
@@ -144,9 +146,9 @@ def died_of_it(folder: Path, given: object) -> Seen:
 
 
 def not_here(folder: Path, given: object) -> Seen:
-    """Ask for what the kernel may not have; tell what becomes of it."""
+    """Ask for what the kernel may not have, where there is no proxy; tell what becomes of it."""
     spec = FaultSpec.from_json(given)
-    arena = Arena(folder.name, folder)
+    arena = Arena(folder.name, folder, Delays(has_netem(), missing="there is no proxy"))
     refused, proof = "", ""
     with injector_for(arena, folder) as injector:
         try:
@@ -155,7 +157,7 @@ def not_here(folder: Path, given: object) -> Seen:
         except NotExpressible as error:
             refused = error.sentence()
     steps = [line["step"] for line in read_lines(folder / "journal.jsonl")]
-    return {"refused": refused, "proof": proof, "last": steps[-1], "disciplines": disciplines(arena)}
+    return {"refused": refused, "proof": proof, "last": steps[-1:], "disciplines": disciplines(arena)}
 
 
 def healed_under_a_cut(folder: Path, _: object) -> Seen:
@@ -205,6 +207,7 @@ STORE_SPECS = {
     "slow": s3_slow(delay_ms=400),
     "truncate": s3_cuts_bodies(),
     "hang": s3_hangs(),
+    "far": latency(object_store(), ms=400),
     "full": disk_full(object_store()),
 }
 
@@ -215,6 +218,7 @@ class StoreStack:
 
     store: ObjectStore
     logs: Path
+    delays: Delays
     roles: FixedRoles = field(default_factory=FixedRoles)
     bootstrap: str = ""
 
@@ -229,13 +233,17 @@ class StoreStack:
         return {"s3-1": self.store}
 
 
-def store_degraded(folder: Path, _: object) -> Seen:
+def store_degraded(folder: Path, given: object) -> Seen:
     """Every fault of the object store, one after the other, on the real one; used by a client meanwhile."""
     seen: Seen = {}
     with (
         object_stories.running(folder) as store,
         contextlib.closing(Journal(folder / "journal.jsonl")) as journal,
-        Injector(StoreStack(store, folder), journal, ready_seconds=20) as injector,
+        Injector(
+            StoreStack(store, folder, Delays(netem=False, toxiproxy=Path(str(given)))),
+            journal,
+            ready_seconds=20,
+        ) as injector,
     ):
         for name, spec in STORE_SPECS.items():
             with injector.inject(spec) as fault:

@@ -1,12 +1,13 @@
 """Looks on from outside the harness: ``python -m harness.tests.contract.prober FOLDER PID``.
 
-Appends one line every 50 ms: the instant, whether load-1 connects to broker-1, and
-the state of process PID.
+Appends one line every 50 ms: the instant, whether load-1 connects to broker-1, how many
+milliseconds an echo takes there (-1: there is none), and the state of process PID.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 from pathlib import Path
@@ -22,10 +23,24 @@ def _look(folder: Path, pid: int) -> None:
     with open(folder / "seen.jsonl", "a", encoding="utf-8") as file:
         while True:
             connects = node.can_connect("198.18.0.1", PORT, seconds=0.05)
-            line = {"t": time.monotonic(), "connects": connects, "state": stat_fields(pid)[0]}
+            ms = _echo_ms(node) if connects else -1.0
+            line = {"t": time.monotonic(), "connects": connects, "ms": ms, "state": stat_fields(pid)[0]}
             file.write(json.dumps(line) + "\n")
             file.flush()
             MONOTONIC.sleep(0.05)
+
+
+def _echo_ms(node: NamespaceNode) -> float:
+    with node.open_socket(socket.SOCK_STREAM) as connection:
+        connection.settimeout(0.5)
+        try:
+            connection.connect(("198.18.0.1", PORT))
+            started = time.monotonic()
+            connection.sendall(b"x")
+            answered = connection.recv(1)
+            return (time.monotonic() - started) * 1e3 if answered else -1.0
+        except OSError:
+            return -1.0
 
 
 if __name__ == "__main__":
