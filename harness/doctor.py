@@ -35,6 +35,7 @@ from harness.machine import (
 from harness.stack import trial
 from harness.stack.artifacts import Jar, cache_folder, is_good, locked_versions, read_lock
 from harness.stack.definition import read_definition, stack_names
+from harness.stack.delays import Delays, delays_here
 from harness.stack.enclosure import search_path
 from harness.stack.java import find_java
 from harness.stack.software import locked_jars
@@ -160,6 +161,19 @@ def vector(_machine: Machine) -> Iterable[Check]:
     path = shutil.which("vector")
     detail = path or "not in PATH: without it the metrics hop is not executed"
     yield Check("vector", path is not None, detail, "give it with --set vector.binary=PATH", needed=False)
+
+
+def latency(_machine: Machine) -> Iterable[Check]:
+    """What there is to delay packets or connections with."""
+    yield delaying(delays_here("toxiproxy-server"))
+
+
+def delaying(delays: Delays) -> Check:
+    """The check that follows from what there is."""
+    detail = "the kernel's netem" if delays.netem else str(delays.toxiproxy or "")
+    lacking = f"this kernel has no netem, and {delays.missing}: latency is not executed"
+    fix = "sudo modprobe sch_netem, or install toxiproxy-server"
+    return Check("latency", bool(detail), detail or lacking, fix, needed=False)
 
 
 def java(_machine: Machine) -> Iterable[Check]:
@@ -292,6 +306,6 @@ def _lock_owner(path: Path) -> str:
 
 
 _PROBES: tuple[Probe, ...] = (
-    *(python, packages, tools, vector, enclosure, java, locks, jars),
+    *(python, packages, tools, vector, latency, enclosure, java, locks, jars),
     *(memory, processors, limits, folders, clock, lock, leftovers, terminal),
 )

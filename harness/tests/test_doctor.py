@@ -17,6 +17,7 @@ from harness.errors import ExitCode, FaultLeftBehind, MissingAbility
 from harness.machine import Check, Machine
 from harness.stack import trial
 from harness.stack.artifacts import Jar, write_lock
+from harness.stack.delays import Delays
 
 GOOD = Check("ip", ok=True, detail="/usr/bin/ip")
 WARNED = Check("jars", ok=False, detail="0 of 45", fix="nothing to do", needed=False)
@@ -95,6 +96,24 @@ def test_a_machine_without_vector_is_told_what_that_means(
     (tmp_path / "vector").chmod(0o755)
     (there,) = doctor.vector(found)
     assert (there.ok, there.detail) == (True, str(tmp_path / "vector"))
+
+
+@pytest.mark.parametrize(
+    ("delays", "detail"),
+    [
+        (Delays(netem=True, toxiproxy=Path("/bin/toxiproxy-server")), "the kernel's netem"),
+        (Delays(netem=False, toxiproxy=Path("/bin/toxiproxy-server")), "/bin/toxiproxy-server"),
+        (
+            Delays(netem=False, missing="there is no 'x' in PATH"),
+            "this kernel has no netem, and there is no 'x' in PATH: latency is not executed",
+        ),
+    ],
+)
+def test_what_delays_is_told_and_its_lack_is_no_failure(delays: Delays, detail: str) -> None:
+    """Netem first, else a Toxiproxy; without either one fault is not executed, and nothing else."""
+    note = doctor.delaying(delays)
+
+    assert (note.ok, note.needed, note.detail) == ("not executed" not in detail, False, detail)
 
 
 @pytest.mark.parametrize(
