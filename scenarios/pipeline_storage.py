@@ -7,6 +7,7 @@ from harness.scenario import (
     disk_full,
     disk_read_only,
     kill,
+    latency,
     object_store,
     partition,
     s3_cuts_bodies,
@@ -101,5 +102,16 @@ def test_narrow_uplink(run: Run) -> None:
         run.hold_steady(seconds=8)
         with run.inject(bandwidth(object_store(), to_mbit=1), seconds=30) as narrow:
             run.require(narrow.observed)
+        run.expect_caught_up(within=90)
+    run.verify()
+
+
+@scenario(stack="edge", guarantees=PIPELINE, nightly=True)
+def test_distant_object_store(run: Run) -> None:
+    """An object store a tenth of a second away slows every request down, and no record is lost over it."""
+    with run.load(rate=1_500):
+        run.hold_steady(seconds=8)
+        with run.inject(latency(object_store(), ms=100), seconds=20) as distant:
+            run.require(distant.observed)
         run.expect_caught_up(within=90)
     run.verify()
