@@ -30,8 +30,9 @@ def spawn(tmp_path: Path) -> Iterator[Spawn]:
     """Starts a sleeping process that is marked as belonging to the run named like the test's folder."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(node: str, *, run: str = "") -> subprocess.Popen[bytes]:
+    def start(node: str, *, run: str = "", fault: str = "") -> subprocess.Popen[bytes]:
         mark = {"HARNESS_RUN": run or tmp_path.name, "HARNESS_DIR": str(tmp_path), "HARNESS_NODE": node}
+        mark["HARNESS_FAULT"] = fault
         process = subprocess.Popen(SLEEPER, env=dict(os.environ) | mark)
         started.append(process)
         _wait(lambda: b"HARNESS_RUN" in Path(f"/proc/{process.pid}/environ").read_bytes())
@@ -104,18 +105,44 @@ def test_what_is_left_is_named_with_its_command() -> None:
     enter = ("nsenter", "--net=/run/netns/broker-2", "--")
     network = Network(99, "broker-2", enter, elements=3, shaped=("eth0",))
     disk = BrokenDisk(Disk("/run/edge/broker-3", Path(), "0:9", 64), ("restore", "it"))
-    run = Run("r1", "", (node,), (network,), (disk,), harness=0, beats=False)
+    proxy = Marked(8, 1, "S", "r1", "", "broker-1", "toxiproxy-server", "latency")
+    run = Run("r1", "", (node, proxy), (network,), (disk,), harness=0, beats=False)
     said: list[str] = []
 
     assert LEFT_BEHIND == heal._conclude([run], abort=False, say=said.append)
     assert [
         "UNSAFE: faults are left behind. By hand:",
         "  kill -CONT 7",
+        "  kill -KILL 8",
         "  nsenter --net=/run/netns/broker-2 -- nft delete table inet harness",
         "  nsenter --net=/run/netns/broker-2 -- tc qdisc del dev eth0 root handle ed9e:",
         "  restore it",
         "  kill -KILL 7",
     ] == said
+
+
+def test_a_proxy_that_delays_is_ended(spawn: Spawn, tmp_path: Path) -> None:
+    """By heal, in any run that is not healthy; the node's own process beside it lives on."""
+    _beat_of(tmp_path, os.getpid())
+    os.utime(tmp_path / "heartbeat", (1, 1))
+    proxy, node = spawn("broker-1", fault="latency"), spawn("broker-1")
+
+    code, words = _heal(tmp_path)
+
+    assert -signal.SIGKILL == proxy.wait(5)
+    assert None is node.poll()
+    assert (NOTHING, True) == (code, f"  end the proxy of broker-1 (pid {proxy.pid}): done" in words)
+    assert f"    delayed: broker-1 (pid {proxy.pid})" in words
+
+
+def test_the_watchdog_ends_a_proxy_that_delays(spawn: Spawn, tmp_path: Path) -> None:
+    """When the harness ends; only processes that are faults themselves."""
+    with Watch(tmp_path, tmp_path.name):
+        proxy, node = spawn("broker-1", fault="latency"), spawn("broker-1")
+
+    assert -signal.SIGKILL == proxy.wait(5)
+    assert None is node.poll()
+    assert "the harness ended: ended the proxies of ['broker-1']" in (tmp_path / "watchdog.log").read_text()
 
 
 def test_an_undo_that_fails_does_not_stop_the_next() -> None:
