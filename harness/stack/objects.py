@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import MissingAbility, StackError
+from harness.errors import StackError
 from harness.s3 import Access, ObjectError, S3Client, connect
 from harness.stack.classes import Program, shared_classes
 from harness.stack.components import ObjectsDefinition
-from harness.stack.java import Java, major
+from harness.stack.java import Java, java_for
 from harness.stack.kafka_files import render_properties
 from harness.stack.process import NamespacedProcess
 from harness.stack.seams import Node
@@ -28,7 +28,6 @@ from harness.waiting import NotYet, wait_for
 
 _YIELDING = ("nice", "-n", "10")
 _MAIN = "org.gaul.s3proxy.Main"
-_LEAST_JAVA = 17
 _LONE_PORT = 29094
 _LONE_HEAP_MB = 128
 _PROBE = "harness-probe"
@@ -38,12 +37,17 @@ _MEMORY = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:+
 
 @dataclass(frozen=True, slots=True)
 class StoreSoftware:
-    """What runs an object store: Java 17 or newer, the jars of its lock, and the configuration of its log."""
+    """What runs an object store: the stack's Java, the jars of its lock, and the configuration of its log."""
 
     java: Java
     jars: Sequence[Path]
     logback: Path
     archive: Path | None = None
+
+    @property
+    def runtime(self) -> Java:
+        """The Java that it runs on: the stack's own may be too old for it."""
+        return java_for("s3proxy", self.java)
 
     def command(
         self, arguments: Sequence[str], *, heap_mb: int = _LONE_HEAP_MB, flags: Sequence[str] = ()
@@ -52,7 +56,7 @@ class StoreSoftware:
         shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive else []
         told = (f"-Dlogback.configurationFile={self.logback}", "-Djava.net.preferIPv4Stack=true")
         classes = ":".join(map(str, self.jars))
-        jvm = (str(self.java.executable), f"-Xmx{heap_mb}m", *_MEMORY, *shared, *told, *flags)
+        jvm = (str(self.runtime.executable), f"-Xmx{heap_mb}m", *_MEMORY, *shared, *told, *flags)
         return [*jvm, "-cp", classes, _MAIN, *arguments]
 
     def with_archive(self, definition: ObjectsDefinition) -> StoreSoftware:
@@ -62,7 +66,7 @@ class StoreSoftware:
         )
         program = Program(
             name=f"s3proxy-{definition.version}",
-            java=self.java,
+            java=self.runtime,
             jars=self.jars,
             command=lambda flags, arguments: self.command(arguments, flags=flags),
             prepare=lambda scratch: _lone(definition, scratch),
@@ -94,13 +98,6 @@ class ObjectStore:
         logs: Path,
         environment: Mapping[str, str],
     ) -> None:
-        java = software.java
-        if major(java.version) < _LEAST_JAVA:
-            raise MissingAbility(
-                "the object store needs Java 17 or newer",
-                why=f"{java.source} is {java.version}",
-                fix="unset JAVA_HOME",
-            )
         self.node = node
         self.data = data
         self.control = logs / f"{node.name}.gate.json"

@@ -10,7 +10,7 @@ from harness.errors import BadInput
 from harness.stack.artifacts import Jar, cache_folder, locked_versions, read_lock
 from harness.stack.definition import StackDefinition
 from harness.stack.flink_job import OPENED
-from harness.stack.java import Java
+from harness.stack.java import Java, java_for
 from harness.stack.kafka_files import KafkaSoftware
 
 QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.net.preferIPv4Stack=true")
@@ -28,6 +28,12 @@ class Software:
     def kafka(self) -> KafkaSoftware:
         """What runs a broker."""
         return KafkaSoftware(self.java, self.jars["kafka"])
+
+    @property
+    def runtimes(self) -> dict[str, str]:
+        """The stack's Java in words, and that of every component for which it is too old."""
+        used = {f"java of {name}": java_for(name, self.java) for name in self.jars}
+        return {"java": self.java.words, **{n: java.words for n, java in used.items() if java != self.java}}
 
     def command(
         self, component: str, main: str, *arguments: str, heap_mb: int, flags: Sequence[str] = ()

