@@ -3,6 +3,7 @@
 The wheel's runtime comes without one, and KIP-975 measured the same gain with Kafka's official image. It
 depends on the Java and the jars only, so it is made once: the program starts alone on loopback and
 lists what it loads, then the JVM dumps those classes. A JVM that finds an archive unfit ignores it.
+What a program loads through class loaders of its own is not archived.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from harness.waiting import NotYet, wait_for
 
 _START_S = 60.0
 _DUMP_S = 120.0
+_LIST = ".classes"
 
 
 class Command(Protocol):
@@ -33,8 +35,19 @@ class Command(Protocol):
         ...
 
 
-def _idle() -> None:
+def _idle(_scratch: Path) -> None:
     """A program whose start alone loads what it needs."""
+
+
+def listing(scratch: Path, name: str) -> str:
+    """The flag by which a JVM lists in *scratch*, under a *name* of its own, the classes that it loads."""
+    return f"-XX:DumpLoadedClassList={scratch / name}{_LIST}"
+
+
+def listed(scratch: Path) -> list[str]:
+    """What the JVMs listed in *scratch* so far, each class once."""
+    lists = sorted(scratch.glob(f"*{_LIST}"))
+    return list(dict.fromkeys(line for file in lists for line in file.read_text().splitlines()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,8 @@ class Program:
         command: how it is started.
         prepare: lays down what a lone start needs in a scratch folder, and returns its arguments.
         port: where it listens on loopback once it runs.
-        use: uses it once, so that the classes of its work are known too.
+        use: uses it once, so that the classes of its work are known too; it gets the scratch folder, in
+            which further JVMs of the same class path may list theirs (``listing``).
     """
 
     name: str
@@ -57,7 +71,7 @@ class Program:
     command: Command
     prepare: Callable[[Path], Sequence[str]]
     port: int
-    use: Callable[[], object] = _idle
+    use: Callable[[Path], object] = _idle
 
 
 def shared_classes(program: Program) -> Path | None:
@@ -85,8 +99,9 @@ def _fingerprint(program: Program) -> str:
 
 
 def _make(program: Program, scratch: Path, archive: Path) -> bool:
-    classes, made = scratch / "classes", scratch / "archive.jsa"
-    _list_classes(program, scratch, classes)
+    classes, made = scratch / "all", scratch / "archive.jsa"
+    _list_classes(program, scratch)
+    classes.write_text("\n".join(listed(scratch)) + "\n")
     flags = ("-Xshare:dump", f"-XX:SharedClassListFile={classes}", f"-XX:SharedArchiveFile={made}")
     done = subprocess.run(program.command(flags, ()), capture_output=True, timeout=_DUMP_S, check=False)
     if done.returncode == 0:
@@ -94,14 +109,14 @@ def _make(program: Program, scratch: Path, archive: Path) -> bool:
     return done.returncode == 0
 
 
-def _list_classes(program: Program, scratch: Path, classes: Path) -> None:
-    argv = program.command((f"-XX:DumpLoadedClassList={classes}",), program.prepare(scratch))
+def _list_classes(program: Program, scratch: Path) -> None:
+    argv = program.command((listing(scratch, "lone"),), program.prepare(scratch))
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as lone:
         try:
             wait_for(
                 lambda: _listens(lone, program), what=f"a lone {program.name} to start", seconds=_START_S
             )
-            program.use()
+            program.use(scratch)
         finally:
             lone.terminate()
 

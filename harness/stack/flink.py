@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.stack.definition import NodeDefinition, StackDefinition
 from harness.stack.disks import disk_place
+from harness.stack.flink_classes import JOB_MANAGER, TASK_MANAGER
 from harness.stack.flink_files import (
     BLOB_PORT,
     DATA_PORT,
@@ -25,8 +26,6 @@ from harness.stack.netns import NamespaceNode
 from harness.stack.service import NodeService, Ready
 from harness.stack.software import Software
 
-_JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-_TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _ZOOKEEPER = "org.apache.zookeeper.server.ZooKeeperServerMain"
 _ZOOKEEPER_HEAP_MB = 64
 # What is uploaded is written to a file first, by default to one in /tmp that all users of a machine share.
@@ -88,7 +87,7 @@ class FlinkParts:
             "rest.address": node.address,
             "web.upload.dir": str(self.disks[node.name]),
         }
-        return self._process(node, _JOB_MANAGER, memory, settings, plugins, self._job_manager_ready)
+        return self._process(node, JOB_MANAGER, memory, settings, plugins, self._job_manager_ready)
 
     def _task_manager(self, node: NamespaceNode, plugins: Path) -> NodeService:
         flink = self.definition.flink
@@ -100,7 +99,7 @@ class FlinkParts:
         }
         memory = task_manager_memory(flink)
         return self._process(
-            node, _TASK_MANAGER, memory, settings, plugins, lambda s: self.rest.wait_registered(node.name, s)
+            node, TASK_MANAGER, memory, settings, plugins, lambda s: self.rest.wait_registered(node.name, s)
         )
 
     def _process(

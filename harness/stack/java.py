@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUPPORTED = (11, 17)
+QUICK = (
+    *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData"),
+    "-Djava.net.preferIPv4Stack=true",
+)
+"""Flags for quick starts in little memory. Shown in the report: not for certified latencies."""
+
 _LEAST = {"s3proxy": 17}
 """What a component needs at least, by the name of its lock, where that is more than the oldest supported."""
 

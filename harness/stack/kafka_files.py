@@ -20,14 +20,12 @@ from harness.errors import StackError
 from harness.stack.artifacts import cache_folder
 from harness.stack.components import KafkaDefinition
 from harness.stack.definition import NodeDefinition, StackDefinition
-from harness.stack.java import Java
+from harness.stack.java import QUICK, Java
 
 CLUSTER_ID = "ZWRnZS1oYXJuZXNzLTAwMQ"
 """The same for every run: enclosures cannot meet, and it lets formatted folders be kept."""
 
 _FORMAT_SECONDS = 60
-_MEMORY = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-"""Flags for quick starts in little memory. Shown in the report: not for certified latencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +40,7 @@ class KafkaSoftware:
         """The argv of one JVM."""
         classpath = ":".join(map(str, self.jars))
         shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive else []
-        heap = [
-            f"-Xmx{heap_mb}m",
-            *_MEMORY,
-            *shared,
-            "-Djava.net.preferIPv4Stack=true",
-            "-Djava.awt.headless=true",
-        ]
+        heap = [f"-Xmx{heap_mb}m", *QUICK, *shared, "-Djava.awt.headless=true"]
         return [str(self.java.executable), *heap, *flags, "-cp", classpath, main, *arguments]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import StackError
 from harness.stack.assembly import Assembly
 from harness.stack.definition import StackDefinition
 from harness.stack.delays import UNTRIED, Delays
+from harness.stack.flink_classes import with_flink_archive
 from harness.stack.flink_rest import FlinkRest
 from harness.stack.kafka_admin import KafkaAdmin
 from harness.stack.kafka_classes import with_archive
@@ -86,9 +87,10 @@ def booted(
 
 def _assembled(assembly: Assembly) -> LocalStack:
     """The stack on its network; nothing is started yet."""
-    definition = assembly.definition
+    definition, folder, job = assembly.definition, assembly.folder, assembly.parts.job
+    assembly = replace(assembly, software=with_flink_archive(assembly.software, definition, folder, job))
     software = with_archive(assembly.software.kafka, definition.kafka.version)
-    formatted = formatted_folders(software, definition, assembly.folder)
+    formatted = formatted_folders(software, definition, folder)
     nodes, observer = assembly.nodes(), Observer(definition.network.observer)
     build_network(observer, list(nodes.values()), prefix=definition.network.prefix)
     admin, rest = assembly.admin(), assembly.rest()

@@ -20,7 +20,7 @@ from harness.errors import StackError
 from harness.s3 import Access, ObjectError, S3Client, connect
 from harness.stack.classes import Program, shared_classes
 from harness.stack.components import ObjectsDefinition
-from harness.stack.java import Java, java_for
+from harness.stack.java import QUICK, Java, java_for
 from harness.stack.kafka_files import render_properties
 from harness.stack.process import NamespacedProcess
 from harness.stack.seams import Node
@@ -31,8 +31,6 @@ _MAIN = "org.gaul.s3proxy.Main"
 _LONE_PORT = 29094
 _LONE_HEAP_MB = 128
 _PROBE = "harness-probe"
-_MEMORY = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:+ExitOnOutOfMemoryError")
-"""Flags for a quick start in little memory, as brokers have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +52,9 @@ class StoreSoftware:
     ) -> list[str]:
         """The argv of one JVM."""
         shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive else []
-        told = (f"-Dlogback.configurationFile={self.logback}", "-Djava.net.preferIPv4Stack=true")
+        told = (f"-Dlogback.configurationFile={self.logback}", "-XX:+ExitOnOutOfMemoryError")
         classes = ":".join(map(str, self.jars))
-        jvm = (str(self.runtime.executable), f"-Xmx{heap_mb}m", *_MEMORY, *shared, *told, *flags)
+        jvm = (str(self.runtime.executable), f"-Xmx{heap_mb}m", *QUICK, *shared, *told, *flags)
         return [*jvm, "-cp", classes, _MAIN, *arguments]
 
     def with_archive(self, definition: ObjectsDefinition) -> StoreSoftware:
@@ -71,7 +69,7 @@ class StoreSoftware:
             command=lambda flags, arguments: self.command(arguments, flags=flags),
             prepare=lambda scratch: _lone(definition, scratch),
             port=_LONE_PORT,
-            use=lambda: _used(connect(here), _PROBE),
+            use=lambda _scratch: _used(connect(here), _PROBE),
         )
         return replace(self, archive=shared_classes(program))
 

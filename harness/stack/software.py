@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BadInput
 from harness.stack.artifacts import Jar, cache_folder, locked_versions, read_lock
 from harness.stack.definition import StackDefinition
 from harness.stack.flink_job import OPENED
-from harness.stack.java import Java, java_for
+from harness.stack.java import QUICK, Java, java_for
 from harness.stack.kafka_files import KafkaSoftware
-
-QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.net.preferIPv4Stack=true")
-"""Flags for quick starts in little memory. Shown in the report: not for certified latencies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +20,8 @@ class Software:
 
     java: Java
     jars: Mapping[str, tuple[Path, ...]]
+    archives: Mapping[str, Path] = field(default_factory=dict)
+    """The archive of a component's classes, where there is one."""
 
     @property
     def kafka(self) -> KafkaSoftware:
@@ -41,6 +40,7 @@ class Software:
         """The argv of one JVM with the jars of *component* on its class path."""
         classpath = ":".join(map(str, self.jars[component]))
         heap = [f"-Xmx{heap_mb}m", *QUICK, *OPENED]
+        heap += [f"-XX:SharedArchiveFile={self.archives[component]}"] if component in self.archives else []
         return [str(self.java.executable), *heap, *flags, "-cp", classpath, main, *arguments]
 
 
