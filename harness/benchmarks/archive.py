@@ -94,7 +94,7 @@ def _store(folder: Path) -> ObjectStore:
         node,
         objects,
         software=software.with_archive(objects),
-        data=make_disk("s3-1", objects.data_mb),
+        disk=make_disk("s3-1", objects.data_mb),
         logs=folder,
         environment={},
     )

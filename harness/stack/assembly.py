@@ -97,7 +97,7 @@ class Assembly:
                 nodes[node.name],
                 objects,
                 software=software,
-                data=self.disk(node.name, objects.data_mb),
+                disk=self.disk(node.name, objects.data_mb),
                 logs=self.logs,
                 environment=self.environment,
             )
@@ -129,7 +129,6 @@ class Assembly:
                 self.parts.vector,
                 config=self.folder / vector.config,
                 disk=self.disk(node.name, vector.data_mb),
-                disk_mb=vector.data_mb,
                 logs=self.logs,
                 environment={**self.environment, **environment_of(self.definition)},
             )

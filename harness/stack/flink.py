@@ -143,7 +143,6 @@ class FlinkParts:
             argv,
             environment={**self.environment, **environment},
             disk=self.disks[node.name],
-            disk_mb=flink.data_mb,
             logs=self.logs,
             ready=ready,
         )

@@ -10,23 +10,20 @@ that are not empty, and lists parts of uploads in progress as objects (gaul/s3pr
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import StackError
 from harness.s3 import Access, ObjectError, S3Client, connect
 from harness.stack.classes import Program, shared_classes
 from harness.stack.components import ObjectsDefinition
 from harness.stack.java import QUICK, Java, java_for
 from harness.stack.kafka_files import render_properties
-from harness.stack.process import NamespacedProcess
 from harness.stack.seams import Node
+from harness.stack.service import NodeProcess
 from harness.waiting import NotYet, wait_for
 
-_YIELDING = ("nice", "-n", "10")
 _MAIN = "org.gaul.s3proxy.Main"
 _LONE_PORT = 29094
 _LONE_HEAP_MB = 128
@@ -74,14 +71,14 @@ class StoreSoftware:
         return replace(self, archive=shared_classes(program))
 
 
-class ObjectStore:
+class ObjectStore(NodeProcess):
     """The S3 server of a node; see ``harness.stack.seams.Service``.
 
     Args:
         node: its first port serves clients, through the gate; the server has the next one, on loopback.
         definition: the credentials, the region and the buckets.
         software: what runs it; the jars are those of ``fixtures/locks/s3proxy-VERSION.lock``.
-        data: the folder of the objects, on a disk of its own.
+        disk: the folder of the objects, on a disk of its own.
         logs: where the logs, the server's configuration, and the gate's two files go.
         environment: variables that mark the processes of a run.
     """
@@ -92,39 +89,19 @@ class ObjectStore:
         definition: ObjectsDefinition,
         *,
         software: StoreSoftware,
-        data: Path,
+        disk: Path,
         logs: Path,
         environment: Mapping[str, str],
     ) -> None:
-        self.node = node
-        self.data = data
         self.control = logs / f"{node.name}.gate.json"
         self.stats = logs / f"{node.name}.gate-stats.json"
         self._definition = definition
-        self._log = logs / f"{node.name}.log"
-        self._environment = {
-            "PATH": os.environ.get("PATH", ""),
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]),
-            "HARNESS_NODE": node.name,
-            **environment,
-        }
         config = logs / f"{node.name}.properties"
-        config.write_text(render_properties(server_properties(definition, node.ports[0] + 1, data)))
+        config.write_text(render_properties(server_properties(definition, node.ports[0] + 1, disk)))
         server = software.command(("--properties", str(config)), heap_mb=definition.heap_mb)
-        self._argv = [*_YIELDING, *self._gate(), "--", *server]
-        self._process: NamespacedProcess | None = None
-
-    @property
-    def process(self) -> NamespacedProcess:
-        """The present process, alive or not: the gate, with the server as its child."""
-        if self._process is None:
-            raise StackError(f"{self.node.name} was never started")
-        return self._process
-
-    @property
-    def disk(self) -> Path:
-        """Where its disk is mounted."""
-        return self.data
+        argv = [*self._gate(node), "--", *server]
+        imports = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])}
+        super().__init__(node, argv, environment=imports | {**environment}, disk=disk, logs=logs)
 
     @property
     def access(self) -> Access:
@@ -137,23 +114,14 @@ class ObjectStore:
         """A new client of this store."""
         return connect(self.access, read_seconds=read_seconds, attempts=attempts)
 
-    def start(self) -> None:
-        """Start it; no fault of its past life is in force.
-
-        Raises:
-            StackError: it still runs, or could not be started.
-        """
-        if self._process is not None and self._process.is_alive():
-            raise StackError(f"{self.node.name} still runs")
-        self.data.mkdir(parents=True, exist_ok=True)
+    def before_start(self) -> None:
+        """End whatever fault of its past life is in force."""
+        self.disk.mkdir(parents=True, exist_ok=True)
         self.control.unlink(missing_ok=True)
-        self._process = NamespacedProcess.start(
-            self.node.enter([]), self._argv, environment=self._environment, log=self._log
-        )
 
     def wait_ready(self, seconds: float) -> str:
         """Return when every bucket took, gave back and deleted an object; missing buckets are made."""
-        wait_for(self._listens, what=f"{self.node.name} to listen", seconds=seconds)
+        self.wait_listening(seconds)
         client = self.client(read_seconds=5.0, attempts=1)
         buckets = self._definition.buckets
         for bucket in buckets:
@@ -161,48 +129,23 @@ class ObjectStore:
                 lambda bucket=bucket: self._proves(client, bucket),  # type: ignore[misc]
                 what=f"{self.node.name} to serve bucket {bucket}",
                 seconds=seconds,
-                fix=f"see {self._log}",
+                fix=f"see {self.log}",
             )
         return f"{self.node.name} took, gave back and deleted an object in {', '.join(buckets)}"
 
-    def wipe(self) -> None:
-        """Delete every object and bucket.
-
-        Raises:
-            StackError: it runs.
-        """
-        if self.process.is_alive():
-            raise StackError(f"{self.node.name} runs", fix="kill it before its disk is wiped")
-        for entry in self.data.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-    def log_tail(self, lines: int = 5) -> str:
-        """The end of its log, for an error."""
-        return " | ".join(self._log.read_text(errors="replace").splitlines()[-lines:])
-
-    def _gate(self) -> list[str]:
-        listen = f"{self.node.address}:{self.node.ports[0]}"
-        upstream = f"127.0.0.1:{self.node.ports[0] + 1}"
+    def _gate(self, node: Node) -> list[str]:
+        listen, upstream = f"{node.address}:{node.ports[0]}", f"127.0.0.1:{node.ports[0] + 1}"
         module = [sys.executable, "-P", "-m", "harness.stack.s3_gate"]
         return [*module, listen, upstream, str(self.control), str(self.stats)]
 
-    def _listens(self) -> None:
-        self._lives()
-        if not self.node.can_connect(self.node.address, self.node.ports[0], seconds=0.5):
-            raise NotYet("its port is closed")
-
     def _proves(self, client: S3Client, bucket: str) -> None:
-        self._lives()
+        self.must_live()
         try:
             whole = _used(client, bucket)
         except ObjectError as error:
             raise NotYet(error.sentence()) from error
         if not whole:
             raise NotYet("it gave back something else than it took")
-
-    def _lives(self) -> None:
-        if not self.process.is_alive():
-            raise StackError(f"{self.node.name} died", why=self.log_tail(), fix=f"see {self._log}")
 
 
 def server_properties(definition: ObjectsDefinition, port: int, data: Path) -> dict[str, str]:

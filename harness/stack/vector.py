@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -23,8 +21,8 @@ from harness.errors import BadInput, StackError
 from harness.stack.components import VectorDefinition
 from harness.stack.definition import StackDefinition
 from harness.stack.netns import NamespaceNode
-from harness.stack.process import NamespacedProcess
 from harness.stack.programs import find_program, missing_program, version_words
+from harness.stack.service import NodeProcess
 from harness.stack.vector_config import VectorConfig, read_config
 from harness.stack.vector_says import Said, parse
 from harness.waiting import NotYet, wait_for
@@ -32,7 +30,6 @@ from harness.web import get_json, get_text
 
 T = TypeVar("T")
 
-_YIELDING = ("nice", "-n", "10")
 _CALL_S = 2.0
 _VALIDATE_S = 30
 _GRACE_S = 30
@@ -120,7 +117,7 @@ def watching(config: VectorConfig, definition: VectorDefinition, disk: Path) -> 
     return "".join(parts)
 
 
-class VectorAgent:
+class VectorAgent(NodeProcess):
     """One Vector on its node; see ``harness.stack.seams.Service``.
 
     Args:
@@ -128,8 +125,7 @@ class VectorAgent:
         definition: the stack's ``vector``.
         binary: what ``find_vector`` found.
         config: the stack's configuration file.
-        disk: the folder on the node's own disk for its buffers; ``disk_mb`` is that disk's size.
-        disk_mb: see there.
+        disk: the folder on the node's own disk for its buffers.
         logs: where its log goes.
         environment: ``environment_of`` the stack, and what marks the run's processes.
     """
@@ -142,30 +138,22 @@ class VectorAgent:
         *,
         config: Path,
         disk: Path,
-        disk_mb: int,
         logs: Path,
         environment: Mapping[str, str],
     ) -> None:
-        self.node, self.disk, self.disk_mb = node, disk, disk_mb
-        self._log, self._graceful_from = logs / f"{node.name}.log", 0
-        own = {"PATH": os.environ.get("PATH", ""), "HARNESS_NODE": node.name, "VECTOR_DATA_DIR": str(disk)}
-        self._environment = {**own, **environment}
-        self.config = read_config(config.read_text(encoding="utf-8"), config.name, self._environment)
+        environment = {"VECTOR_DATA_DIR": str(disk), **environment}
         beside = logs / f"{node.name}-watched.toml"
-        beside.write_text(watching(self.config, definition, disk))
         self._binary, self._files = binary, (config, beside)
+        limit = f"--graceful-shutdown-limit-secs={_GRACE_S}"
+        argv = [str(binary), limit, *(f"--config={file}" for file in self._files)]
+        super().__init__(node, argv, environment=environment, disk=disk, logs=logs)
+        self.config = read_config(config.read_text(encoding="utf-8"), config.name, self._environment)
+        beside.write_text(watching(self.config, definition, disk))
         self._health = f"http://{node.address}:{definition.api_port}/health"
         self._page = f"http://{node.address}:{definition.metrics_port}/metrics"
-        self._process: NamespacedProcess | None = None
+        self._graceful_from = 0
         self.started_ms = 0
         """The wall clock when the present process was started: Vector stamps its events by it."""
-
-    @property
-    def process(self) -> NamespacedProcess:
-        """The present process, alive or not."""
-        if self._process is None:
-            raise StackError(f"{self.node.name} was never started")
-        return self._process
 
     def check(self, seconds: float = _VALIDATE_S) -> None:
         """Let Vector itself judge its configuration, buckets and credentials included; before it is started.
@@ -199,21 +187,10 @@ class VectorAgent:
         seen = f"vector validate had not ended after {seconds:g} s; it said {heard}"
         return StackError(what, why=seen, fix="see whether what its sinks write to answers, then run again")
 
-    def start(self) -> None:
-        """Start it; what its disk still buffers is sent first.
-
-        Raises:
-            StackError: it still runs, or could not be started.
-        """
-        if self._process is not None and self._process.is_alive():
-            raise StackError(f"{self.node.name} still runs")
-        self._graceful_from = self._log.stat().st_size if self._log.exists() else 0
+    def before_start(self) -> None:
+        """Remember when and behind which line of the log; what its disk still buffers is sent first."""
+        self._graceful_from = self.log.stat().st_size if self.log.exists() else 0
         self.started_ms = time.time_ns() // 1_000_000
-        limit = f"--graceful-shutdown-limit-secs={_GRACE_S}"
-        argv = [*_YIELDING, str(self._binary), limit, *(f"--config={file}" for file in self._files)]
-        self._process = NamespacedProcess.start(
-            self.node.enter([]), argv, environment=self._environment, log=self._log
-        )
 
     def wait_ready(self, seconds: float) -> str:
         """Return when its API calls it healthy and a first page was scraped."""
@@ -257,39 +234,20 @@ class VectorAgent:
         with contextlib.suppress(ProcessLookupError):  # one that is dead sent nothing more: its log tells
             self.process.send(signal.SIGTERM)
         self.process.wait_gone(seconds)
-        end = self._log.read_bytes()[self._graceful_from :].decode(errors="replace")
+        end = self.log.read_bytes()[self._graceful_from :].decode(errors="replace")
         return _STOPPED in end and _CUT_SHORT not in end
 
-    def wipe(self) -> None:
-        """Delete its buffers.
-
-        Raises:
-            StackError: it runs.
-        """
-        if self.process.is_alive():
-            raise StackError(f"{self.node.name} runs", fix="kill it before its disk is wiped")
-        for entry in self.disk.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-    def log_tail(self, lines: int = 5) -> str:
-        """The end of its log, for an error."""
-        return " | ".join(self._log.read_text(errors="replace").splitlines()[-lines:])
-
     def _healthy(self) -> None:
-        self._must_run()
+        self.must_live()
         if _unless_silent(lambda: get_json(self._health, _CALL_S)) != {"ok": True}:
             raise NotYet("its API does not call it healthy")
 
     def _scraped(self) -> Said:
-        self._must_run()
+        self.must_live()
         found = _unless_silent(self.said)
         if not found.scraped:
             raise NotYet(f"nothing was scraped, {found.failed_scrapes} pages failed")
         return found
-
-    def _must_run(self) -> None:
-        if not self.process.is_alive():
-            raise StackError(f"{self.node.name} died", why=self.log_tail(), fix=f"see {self._log}")
 
 
 def _unless_silent(ask: Callable[[], T]) -> T:

@@ -97,7 +97,6 @@ def agent_of(folder: Path, text: str = "") -> VectorAgent:
         binary,
         config=config,
         disk=make_disk(node.name, definition.data_mb),
-        disk_mb=definition.data_mb,
         logs=folder,
         environment=_environment(folder),
     )

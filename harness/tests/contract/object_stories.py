@@ -56,7 +56,7 @@ def _store(definition: ObjectsDefinition, logback: Path, folder: Path) -> Object
         node,
         definition,
         software=software.with_archive(definition),
-        data=make_disk("s3-1", 256),
+        disk=make_disk("s3-1", 256),
         logs=folder,
         environment={"HARNESS_RUN": folder.name},
     )
@@ -90,7 +90,7 @@ def serving(folder: Path, _: object) -> Seen:
         store.process.send(signal.SIGTERM)
         store.process.wait_gone(10)
         store.wipe()
-        seen["wiped"] = [path.name for path in store.data.iterdir()]
+        seen["wiped"] = [path.name for path in store.disk.iterdir()]
     return seen
 
 

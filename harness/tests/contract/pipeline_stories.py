@@ -39,7 +39,6 @@ def service_life(folder: Path, _: object) -> Seen:
         [sys.executable, "-S", "-c", SERVER, str(PORT), str(disk / "kept")],
         environment={"HARNESS_RUN": folder.name},
         disk=disk,
-        disk_mb=16,
         logs=folder,
         ready=lambda _seconds: "it echoes",
     )
@@ -78,7 +77,7 @@ def _other(store: ObjectStore, definition: ObjectsDefinition, folder: Path) -> O
         store.node,
         definition,
         software=software,
-        data=store.data,
+        disk=store.disk,
         logs=folder / "other",
         environment={},
     )

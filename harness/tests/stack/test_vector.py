@@ -244,7 +244,6 @@ def agent_at(folder: Path) -> VectorAgent:
         folder / "vector",
         config=STACKS / "edge/vector.toml",
         disk=folder,
-        disk_mb=600,
         logs=folder,
         environment=environment_of(read_definition(STACKS, "edge", {})),
     )
