@@ -62,6 +62,9 @@ class _FutureProcess:
     pid = 0
     start_ticks = 0
 
+    def pids(self) -> tuple[int, ...]:
+        return (self.pid,)
+
     def is_alive(self) -> bool:
         return True
 

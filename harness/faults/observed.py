@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +126,13 @@ def innermost_pid(pid: int) -> int:
     except _GONE:
         return 0
     return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), pid)
+
+
+def undo_of(node: str, pids: Sequence[int]) -> tuple[dict[str, str], ...]:
+    """The journal's notes by which stopped processes of *node* are found again and let continue."""
+    return tuple(
+        {"do": "continue", "node": node, "pid": str(pid), "ticks": str(start_ticks(pid))} for pid in pids
+    )
 
 
 def _marked(pid: int) -> Marked | None:

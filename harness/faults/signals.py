@@ -16,7 +16,7 @@ from functools import partial
 from harness.clock import MONOTONIC, Clock
 from harness.errors import FaultError, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.faults.observed import context_switches, thread_states
+from harness.faults.observed import context_switches, thread_states, undo_of
 from harness.faults.reach import Pair
 from harness.stack.seams import Process, Service
 from harness.waiting import NotYet, wait_for
@@ -153,10 +153,7 @@ class Pause:
     @property
     def undo(self) -> tuple[dict[str, str], ...]:
         """What is to be undone, for ``heal`` and the watchdog."""
-        return tuple(
-            {"do": "continue", "node": name, "pid": str(process.pid), "ticks": str(process.start_ticks)}
-            for name, process in self._stopped.items()
-        )
+        return tuple(note for name, one in self._stopped.items() for note in undo_of(name, one.pids()))
 
     @property
     def footprint(self) -> Footprint:
@@ -219,12 +216,12 @@ class Pause:
 
     def _all_stopped(self) -> None:
         for name, process in self._stopped.items():
-            states = thread_states(process.pid)
+            states = [state for pid in process.pids() for state in thread_states(pid)]
             if set(states) != {"T"}:
                 raise NotYet(f"{name} has threads in state {''.join(sorted(set(states))) or 'gone'}")
 
     def _switches(self) -> dict[str, int]:
-        return {name: context_switches(process.pid) for name, process in self._stopped.items()}
+        return {name: sum(map(context_switches, one.pids())) for name, one in self._stopped.items()}
 
 
 def _same(one: Process, other: Process) -> bool:
@@ -245,9 +242,11 @@ def _send(name: str, process: Process, number: signal.Signals) -> None:
 
 def _kill_words(number: signal.Signals, node: str, process: Process) -> str:
     # A rehearsal has no process yet, and `kill 0` would hit whoever pastes it.
-    pid = process.pid or f"<pid of {node}>"
-    return f"kill -{number.name.removeprefix('SIG')} {pid}"
+    hit = process.pids() if number in (signal.SIGSTOP, signal.SIGCONT) else (process.pid,)
+    pids = " ".join(map(str, hit)) if process.pid else f"<pid of {node}>"
+    return f"kill -{number.name.removeprefix('SIG')} {pids}"
 
 
 def _pids(processes: Mapping[str, Process]) -> str:
-    return ", ".join(f"{name} (pid {process.pid})" for name, process in processes.items())
+    told = {name: ", ".join(map(str, process.pids())) for name, process in processes.items()}
+    return ", ".join(f"{name} (pid {pids})" for name, pids in told.items())

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from harness.clock import MONOTONIC, NANOS_PER_SECOND, Clock, seconds_between
 from harness.errors import FaultError, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.faults.observed import processor_seconds, stat_fields
+from harness.faults.observed import processor_seconds, stat_fields, undo_of
 from harness.faults.reach import Pair
 from harness.stack.seams import Process, Service
 
@@ -122,10 +122,7 @@ class Starvation:
     @property
     def undo(self) -> tuple[dict[str, str], ...]:
         """What is to be undone, for ``heal`` and the watchdog."""
-        return tuple(
-            {"do": "continue", "node": name, "pid": str(process.pid), "ticks": str(process.start_ticks)}
-            for name, process in self._victims.items()
-        )
+        return tuple(note for name, one in self._victims.items() for note in undo_of(name, one.pids()))
 
     @property
     def footprint(self) -> Footprint:
@@ -197,18 +194,20 @@ class Starvation:
         return Seen(ok=ok, words=told)
 
     def _looks(self, count: int) -> dict[str, int]:
-        """How often each process was not stopped, of *count* looks."""
+        """How often each process ran, with all that it started, of *count* looks."""
         running = dict.fromkeys(self._victims, 0)
+        pids = {name: process.pids() for name, process in self._victims.items()}
         for _ in range(count):
-            for name, process in self._victims.items():
-                running[name] += stat_fields(process.pid)[:1] not in (["T"], [])
+            for name, own in pids.items():
+                running[name] += all(stat_fields(pid)[:1] not in (["T"], []) for pid in own)
             self.clock.sleep(_LOOK_SECONDS)
         return running
 
     def _pids(self) -> list[str]:
         # A rehearsal has no process yet.
-        return [str(process.pid or f"<pid of {name}>") for name, process in self._victims.items()]
+        victims = self._victims.items()
+        return [" ".join(map(str, one.pids())) if one.pid else f"<pid of {name}>" for name, one in victims]
 
 
 def _used(process: Process) -> float:
-    return processor_seconds(process.pid)
+    return sum(map(processor_seconds, process.pids()))

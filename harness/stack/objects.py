@@ -1,7 +1,7 @@
 """The object store component: S3Proxy on a disk of its own, behind the gate through which faults reach it.
 
-The node's process is the gate (``harness.stack.s3_gate``); the server is its child on loopback. So one
-signal stops, kills or pauses both, and no client can get past the gate.
+The node's process is the gate (``harness.stack.s3_gate``); the server is its child on loopback. What ends,
+stops or continues the one does so to both, and no client can get past the gate.
 
 Why S3Proxy 4 and ``filesystem-nio2``: 2.6.0 answers 500 where Hadoop's S3A deletes the markers of folders
 that are not empty, and lists parts of uploads in progress as objects (gaul/s3proxy#297).

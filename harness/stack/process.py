@@ -1,11 +1,12 @@
 """A process of the system under test, in its node's network and in its own pid and mount namespace.
 
-It is PID 1 of its pid namespace, so its death takes its children along. It is
-named by a pidfd: no signal can hit a stranger that got its pid later.
+It is PID 1 of its pid namespace, so its death takes its children along; a stop does not, so it
+is sent to them as well. It is named by a pidfd: no signal can hit a stranger that got its pid later.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -18,6 +19,8 @@ import psutil
 from harness.errors import StackError
 from harness.rundir import private
 from harness.waiting import NotYet, wait_for
+
+_HOLDING = frozenset({signal.SIGSTOP, signal.SIGCONT})
 
 
 class NamespacedProcess:
@@ -63,21 +66,28 @@ class NamespacedProcess:
         """Field 22 of /proc/PID/stat."""
         return self._start_ticks
 
+    def pids(self) -> tuple[int, ...]:
+        """Its pid, then those of all that it started and that live."""
+        return (self._pid, *(child.pid for child in self._descendants()))
+
     def is_alive(self) -> bool:
         """Whether it still runs; stopped counts as running."""
         return not self._ended(0)
 
     def is_stopped(self) -> bool:
-        """Whether SIGSTOP holds it."""
-        return self.is_alive() and _stat(self._pid)[0] == "T"
+        """Whether SIGSTOP holds it and all that it started."""
+        return self.is_alive() and {_stat(pid)[0] for pid in self.pids()} == {"T"}
 
     def send(self, number: signal.Signals) -> None:
-        """Send signal *number*.
+        """Send signal *number*; a stop and its end to all that it started as well.
 
         Raises:
             ProcessLookupError: it is gone.
         """
         signal.pidfd_send_signal(self._pidfd, number)
+        for child in self._descendants() if number in _HOLDING else ():
+            with contextlib.suppress(psutil.NoSuchProcess):  # also raised for a stranger with its pid
+                child.send_signal(number)
 
     def wait_gone(self, seconds: float) -> None:
         """Return when it has ended and is reaped.
@@ -88,6 +98,12 @@ class NamespacedProcess:
         if not self._ended(seconds):
             raise StackError(f"process {self._pid} still runs after {seconds:g} s")
         self._launcher.wait(timeout=seconds + 5)
+
+    def _descendants(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self._pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
 
     def _ended(self, seconds: float) -> bool:
         poll = select.poll()

@@ -28,16 +28,20 @@ class Process(Protocol):
         """Field 22 of /proc/PID/stat: with the pid it names one process for good."""
         ...
 
+    def pids(self) -> tuple[int, ...]:
+        """Its pid, then those of all that it started and that live: they end, stop and run with it."""
+        ...
+
     def is_alive(self) -> bool:
         """Whether it still runs (stopped counts as running)."""
         ...
 
     def is_stopped(self) -> bool:
-        """Whether SIGSTOP holds it (state T in /proc)."""
+        """Whether SIGSTOP holds it and all that it started (state T in /proc)."""
         ...
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal through the pidfd.
+        """Send a signal through the pidfd; SIGSTOP and SIGCONT reach all that it started, too.
 
         Raises:
             ProcessLookupError: it is gone.

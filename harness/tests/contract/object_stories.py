@@ -13,6 +13,9 @@ from pathlib import Path
 
 from harness.bundle import fixtures
 from harness.errors import HarnessError
+from harness.faults.observed import pids, stat_fields
+from harness.faults.signals import Pause
+from harness.faults.watchdog import resume_stopped
 from harness.s3 import Access, ObjectError, S3Client, check_access, connect
 from harness.stack.artifacts import ensure, read_lock
 from harness.stack.components import ObjectsDefinition
@@ -92,6 +95,30 @@ def serving(folder: Path, _: object) -> Seen:
         store.wipe()
         seen["wiped"] = [path.name for path in store.disk.iterdir()]
     return seen
+
+
+def paused(folder: Path, _: object) -> Seen:
+    """A store is paused and healed, paused again, and let continue by a watchdog that finds it."""
+    with running(folder) as store:
+        pause = Pause({"s3-1": store}, 20)
+        noted = sorted(int(note["pid"]) for note in pause.undo)
+        seen: Seen = {"commands": pause.commands, "noted": noted == sorted(store.process.pids())}
+        pause.inject()
+        landed = pause.landed()
+        seen |= {"landed": landed.ok, "stopped": _stopped(store), "held": pause.still().ok}
+        pause.heal()
+        healed = pause.healed()
+        seen |= {"healed": healed.ok, "running": _stopped(store), "words": [landed.words, healed.words]}
+        store.process.send(signal.SIGSTOP)
+        resumed = resume_stopped(folder, folder.name, why="a test")
+        seen["resumed"] = sorted(resumed) == sorted(store.process.pids())
+        return seen | {"afterwards": _stopped(store), "ready": store.wait_ready(20)}
+
+
+def _stopped(store: ObjectStore) -> list[bool]:
+    """Whether the gate and the server behind it, which is the only Java here, are stopped."""
+    servers = [pid for pid in pids() if _read(Path(f"/proc/{pid}/comm")) == "java"]
+    return [stat_fields(pid)[0] == "T" for pid in (store.process.pid, *servers)]
 
 
 def _upload(client: S3Client, access: Access) -> None:
@@ -223,4 +250,4 @@ def _ending(call: Callable[[], object]) -> str:
         return error.code or "no answer"
 
 
-OBJECT_STORIES = (serving, gate_faults)
+OBJECT_STORIES = (serving, paused, gate_faults)

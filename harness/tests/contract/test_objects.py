@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -50,6 +52,17 @@ def test_every_refusal_is_one_clear_error(served: dict[str, object], asked: str,
 def test_the_server_dies_with_its_gate_and_keeps_its_objects(served: dict[str, object]) -> None:
     """Killing the node's process leaves no Java behind; objects survive that, and not a wipe."""
     assert ([], True, []) == (served["children"], served["kept"], served["wiped"])
+
+
+def test_a_pause_stops_the_server_with_its_gate(tmp_path: Path) -> None:
+    """No half of a paused node works on; both continue when it is healed, or when a watchdog finds them."""
+    seen = tell("paused", tmp_path, seconds=120)
+
+    assert (seen["landed"], seen["healed"]) == (True, True), seen["words"]
+    assert (seen["stopped"], seen["held"], seen["noted"]) == ([True, True], True, True)
+    assert re.fullmatch(r"kill -STOP \d+ \d+", cast(list[str], seen["commands"])[0])
+    assert (seen["running"], seen["resumed"]) == ([False, False], True)
+    assert seen["afterwards"] == [False, False]
 
 
 def figures(told: Told) -> dict[str, int]:

@@ -49,6 +49,10 @@ class FakeProcess:
     ends_on: signal.Signals = signal.SIGKILL
     sent: list[signal.Signals] = field(default_factory=list)
 
+    def pids(self) -> tuple[int, ...]:
+        """It started nothing."""
+        return (self.pid,)
+
     def is_alive(self) -> bool:
         """As set."""
         return self.alive

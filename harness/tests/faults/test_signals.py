@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 
+from harness.faults.observed import start_ticks
 from harness.faults.signals import Death, Pause
 from harness.tests.faults.fakes import FakeProcess, FakeService
 from harness.tests.faults.test_injection import FakeClock
@@ -58,3 +60,23 @@ def test_a_death_that_somebody_undid_is_not_still_in_force() -> None:
 
     assert (True, False) == (held.ok, death.still().ok)
     assert "broker-1 came back by itself" == death.still().words
+
+
+@dataclass
+class Parent(FakeProcess):
+    """A process that started another, which is the test itself."""
+
+    def pids(self) -> tuple[int, ...]:
+        """Both."""
+        return (self.pid, os.getpid())
+
+
+def test_a_pause_is_of_every_process_of_a_node() -> None:
+    """What runs on beside a stopped process leaves it unproven; the journal names them all."""
+    pause = Pause({"s3-1": FakeService(Parent(1))}, 1, clock=FakeClock())
+    pause.inject()
+
+    assert pause.commands == (f"kill -STOP 1 {os.getpid()}",)
+    assert [note["pid"] for note in pause.undo] == ["1", str(os.getpid())]
+    assert pause.undo[1]["ticks"] == str(start_ticks(os.getpid()))
+    assert not pause.landed().ok

@@ -26,6 +26,10 @@ class RealProcess:
         self._deaf_to = deaf_to
         self.pid, self.start_ticks = self._popen.pid, start_ticks(self._popen.pid)
 
+    def pids(self) -> tuple[int, ...]:
+        """It started nothing."""
+        return (self.pid,)
+
     def is_alive(self) -> bool:
         """As it is."""
         return self._popen.poll() is None
