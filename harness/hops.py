@@ -204,8 +204,8 @@ class Hops:
     def _make_topics(self) -> None:
         roles, topics = self._site.stack.roles, self._topics
         replication = min(_REPLICAS, len(roles.brokers()))
-        for name in (topics.results, topics.dead_letters, topics.late):
-            roles.create_topic(name, partitions=topics.partitions, replication=replication, config={})
+        names = (topics.results, topics.dead_letters, topics.late)
+        roles.create_topics(names, partitions=topics.partitions, replication=replication, config={})
 
     def _check_buckets(self) -> None:
         """Every bucket that the pipeline writes to is there and takes the credentials."""

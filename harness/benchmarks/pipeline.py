@@ -117,8 +117,8 @@ def _site(folder: Path) -> Iterator[_Site]:
     parts = find_parts(definition, prepared.folder, prepared.software)
     assert parts.job is not None
     with booted(definition, prepared.folder, prepared.software, parts, logs=logs, environment={}) as stack:
-        for topic in ("orders", "edge-out", "edge-dlq", "edge-late"):
-            stack.roles.create_topic(topic, partitions=_PARTITIONS, replication=3, config={})
+        topics = ("orders", "edge-out", "edge-dlq", "edge-late")
+        stack.roles.create_topics(topics, partitions=_PARTITIONS, replication=3, config={})
         assert stack.flink is not None
         job = Pipeline(
             definition, prepared.folder, stack.flink, jar=parts.job, bootstrap=stack.bootstrap,

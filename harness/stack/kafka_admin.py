@@ -6,7 +6,7 @@ is up, and the error then carries what was last seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -82,9 +82,16 @@ class KafkaAdmin:
         self, name: str, *, partitions: int, replication: int, config: Mapping[str, str]
     ) -> None:
         """Create a topic and wait until all its replicas are in sync."""
-        topic = NewTopic(name, partitions, replication, config=dict(config))
-        self._patiently(f"creating topic {name}", lambda: self._create(topic))
-        self.wait_in_sync(name, _PATIENCE_S)
+        self.create_topics((name,), partitions=partitions, replication=replication, config=config)
+
+    def create_topics(
+        self, names: Sequence[str], *, partitions: int, replication: int, config: Mapping[str, str]
+    ) -> None:
+        """Create topics that are alike, all at once, and wait until all their replicas are in sync."""
+        topics = [NewTopic(name, partitions, replication, config=dict(config)) for name in names]
+        self._patiently(f"creating {', '.join(names)}", lambda: self._create(topics))
+        for name in names:
+            self.wait_in_sync(name, _PATIENCE_S)
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic; its files go after the topic's ``file.delete.delay.ms``."""
@@ -183,13 +190,14 @@ class KafkaAdmin:
         if seen != sorted(self._brokers):
             raise NotYet(f"only brokers {seen}")
 
-    def _create(self, topic: NewTopic) -> None:
-        try:
-            self._client.create_topics([topic], request_timeout=_CALL_S)[topic.topic].result()
-        except KafkaException as error:
-            # An earlier try may have been carried out although its answer was lost.
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+    def _create(self, topics: list[NewTopic]) -> None:
+        for created in self._client.create_topics(topics, request_timeout=_CALL_S).values():
+            try:
+                created.result()
+            except KafkaException as error:
+                # An earlier try may have been carried out although its answer was lost.
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
 
     def _delete(self, name: str) -> None:
         self._client.delete_topics([name], operation_timeout=_CALL_S * 2)[name].result()

@@ -72,14 +72,16 @@ def booted(
     """
     assembly = Assembly(definition, folder, software, parts, logs, environment)
     stack = _assembled(assembly)
-    needed, beside, later = _waves(stack)
+    needed, beside, leading, later = _waves(stack)
     try:
         _start(stack, (*needed, *beside))
         _await(stack, needed)
         if stack.agent is not None:
             stack.agent.check()  # looks for its bucket, too
+        _start(stack, leading)
+        _await_listening(stack, leading)
         _start(stack, later)
-        _await(stack, (*beside, *later))
+        _await(stack, (*beside, *leading, *later))
         yield stack
     finally:
         _end(stack)
@@ -106,11 +108,11 @@ def _assembled(assembly: Assembly) -> LocalStack:
 
 
 def _waves(stack: LocalStack) -> tuple[tuple[str, ...], ...]:
-    """The services that others keep their state in, those that start beside them, and the rest."""
+    """Those that others keep their state in, brokers beside them, those to register with, and the rest."""
     by_role = {name: stack.nodes[name].role for name in stack.services}
-    needed = tuple(name for name, role in by_role.items() if role in {"s3", "zookeeper"})
-    beside = tuple(name for name, role in by_role.items() if role == "broker")
-    return needed, beside, tuple(name for name in by_role if name not in (*needed, *beside))
+    waves = ({"s3", "zookeeper"}, {"broker"}, {"jobmanager"})
+    first = tuple(tuple(name for name, role in by_role.items() if role in roles) for roles in waves)
+    return *first, tuple(name for name, role in by_role.items() if role not in set().union(*waves))
 
 
 def _start(stack: LocalStack, names: Iterable[str]) -> None:
@@ -120,15 +122,29 @@ def _start(stack: LocalStack, names: Iterable[str]) -> None:
 
 def _await(stack: LocalStack, names: Iterable[str]) -> None:
     for name in names:
-        try:
+        with _explained(stack):
             if stack.nodes[name].role == "broker":
                 stack.roles.wait_for_brokers(_BOOT_S)
             else:
                 stack.services[name].wait_ready(_BOOT_S)
-        except StackError as error:
-            dead = [f"{name}: {s.log_tail()}" for name, s in stack.services.items() if _has_died(s)]
-            why = "; ".join(dead) or error.why
-            raise StackError(error.what, why=why, fix=f"see {stack.logs}") from error
+
+
+def _await_listening(stack: LocalStack, names: Iterable[str]) -> None:
+    # A TaskManager that finds no JobManager asks again only ten seconds later.
+    for name in names:
+        with _explained(stack):
+            stack.services[name].wait_listening(_BOOT_S)
+
+
+@contextlib.contextmanager
+def _explained(stack: LocalStack) -> Iterator[None]:
+    """An error inside is told with the last words of every service that died."""
+    try:
+        yield
+    except StackError as error:
+        dead = [f"{name}: {s.log_tail()}" for name, s in stack.services.items() if _has_died(s)]
+        why = "; ".join(dead) or error.why
+        raise StackError(error.what, why=why, fix=f"see {stack.logs}") from error
 
 
 def _has_died(service: LoggedService) -> bool:

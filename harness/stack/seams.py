@@ -137,7 +137,15 @@ class Service(Protocol):
 
 
 class LoggedService(Service, Protocol):
-    """A service that can say what it last said."""
+    """A service that can say what it last said, and whether it listens yet."""
+
+    def wait_listening(self, seconds: float) -> None:
+        """Return when its first port is open.
+
+        Raises:
+            StackError: it died, or the port is not open within *seconds*.
+        """
+        ...
 
     def log_tail(self, lines: int = 5) -> str:
         """The end of its log, for an error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,11 +107,11 @@ class FakeAdmin(KafkaAdmin):
         super().__init__({1: ("broker-1", "127.0.0.1")}, 1)
         self.made: dict[str, tuple[int, int]] = {}
 
-    def create_topic(
-        self, name: str, *, partitions: int, replication: int, config: Mapping[str, str]
+    def create_topics(
+        self, names: Sequence[str], *, partitions: int, replication: int, config: Mapping[str, str]
     ) -> None:
-        """Remember it."""
-        self.made[name] = (partitions, replication)
+        """Remember them."""
+        self.made |= dict.fromkeys(names, (partitions, replication))
 
 
 class FakeSite:

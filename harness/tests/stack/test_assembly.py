@@ -25,7 +25,10 @@ HA = {"flink.high_availability": "true"}
 
 
 class LoggedFake(FakeService):
-    """A service that says nothing."""
+    """A service that says nothing and listens at once."""
+
+    def wait_listening(self, seconds: float) -> None:
+        """At once."""
 
     def log_tail(self, lines: int = 5) -> str:
         """Nothing."""
@@ -157,16 +160,17 @@ def stack_of(**roles: str) -> LocalStack:
 
 
 def test_what_others_keep_their_state_in_starts_first() -> None:
-    """Store and ZooKeeper, brokers beside them, and only then what uses all of them, in their order."""
+    """Store and ZooKeeper, brokers beside them, then with whom others register, then the rest, in order."""
     stack = stack_of(
         broker_1="broker", jobmanager_1="jobmanager", s3_1="s3", zookeeper_1="zookeeper",
         taskmanager_1="taskmanager", broker_2="broker", vector_1="vector",
     )  # fmt: skip
-    needed, beside, later = _waves(stack)
+    needed, beside, leading, later = _waves(stack)
 
     assert needed == ("s3-1", "zookeeper-1")
     assert beside == ("broker-1", "broker-2")
-    assert later == ("jobmanager-1", "taskmanager-1", "vector-1")
+    assert leading == ("jobmanager-1",)
+    assert later == ("taskmanager-1", "vector-1")
 
 
 def test_no_service_is_left_out_of_the_waves() -> None:
