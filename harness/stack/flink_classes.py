@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, StackError
 from harness.stack.classes import Program, listed, listing, shared_classes
 from harness.stack.components import FlinkDefinition
 from harness.stack.definition import StackDefinition
@@ -45,14 +45,16 @@ def with_flink_archive(
     """
     if definition.flink is None:
         return software
-    archive = shared_classes(_LoneCluster(software, definition, folder, job, definition.flink).program())
-    return (
-        software if archive is None else replace(software, archives={**software.archives, "flink": archive})
-    )
+    cluster = LoneCluster(software, definition, folder, job, definition.flink)
+    try:
+        archive = shared_classes(cluster.program())
+    except StackError:
+        archive = None  # the user's settings are in it: what is wrong with them the stack itself will tell
+    return software if archive is None else replace(software, archives={"flink": archive})
 
 
 @dataclass(frozen=True, slots=True)
-class _LoneCluster:
+class LoneCluster:
     """A JobManager and a TaskManager on loopback, where nothing else is; see ``with_flink_archive``."""
 
     software: Software

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import time
@@ -25,6 +26,7 @@ from harness.stack.gate import GateState, GateStats, Kind, clear_state, read_sta
 from harness.stack.java import find_java
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.objects import ObjectStore, StoreSoftware
+from harness.waiting import NotYet, wait_for
 
 Seen = dict[str, object]
 
@@ -110,9 +112,16 @@ def paused(folder: Path, _: object) -> Seen:
         healed = pause.healed()
         seen |= {"healed": healed.ok, "running": _stopped(store), "words": [landed.words, healed.words]}
         store.process.send(signal.SIGSTOP)
-        resumed = resume_stopped(folder, folder.name, why="a test")
+        wait_for(lambda: _held(store), what="the stop", seconds=5, every=0.005)
+        with contextlib.redirect_stderr(io.StringIO()):  # what it logs
+            resumed = resume_stopped(folder, folder.name, why="a test")
         seen["resumed"] = sorted(resumed) == sorted(store.process.pids())
         return seen | {"afterwards": _stopped(store), "ready": store.wait_ready(20)}
+
+
+def _held(store: ObjectStore) -> None:
+    if not store.process.is_stopped():
+        raise NotYet("it is not stopped")
 
 
 def _stopped(store: ObjectStore) -> list[bool]:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import bundle
+from harness import bundle, launch
 from harness.errors import BadInput, HarnessError
 from harness.hops import Hops, Site
 from harness.rundir import EventLog, RunDirectory
+from harness.stack.artifacts import cache_folder, ensure
 from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
 from harness.stack.disks import make_disk
+from harness.stack.flink_classes import JOB_MANAGER, with_flink_archive
 from harness.stack.java import find_java
 from harness.stack.local import LocalStack
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.objects import ObjectStore, StoreSoftware
-from harness.stack.parts import Parts
+from harness.stack.parts import Parts, find_parts
 from harness.stack.service import NodeService
 from harness.tests.contract.arena import PORT, SERVER
 from harness.tests.contract.object_stories import running
@@ -54,6 +58,26 @@ def service_life(folder: Path, _: object) -> Seen:
     seen["second life"] = service.wait_ready(10)
     _kill(service)
     return seen
+
+
+def flink_archive(folder: Path, _: object) -> Seen:
+    """An archive of Flink's classes is made in a fresh cache; a JobManager tells what it takes from it."""
+    prepared = launch.prepare("edge", {})
+    ensure(tuple(jar for own in prepared.jars.values() for jar in own))
+    jars = cache_folder() / "jars"
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    cache_folder().mkdir()
+    (cache_folder() / "jars").symlink_to(jars)
+    software, job = prepared.software, find_parts(prepared.definition, prepared.folder, prepared.software).job
+    software = with_flink_archive(software, prepared.definition, prepared.folder, job)
+    asked = software.command("flink", JOB_MANAGER, heap_mb=128, flags=("-Xshare:on", "-Xlog:class+load"))
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    return {
+        "shared": [line for line in done.stdout.splitlines() if f" {JOB_MANAGER} " in line],
+        "of the job": b"org/apache/kafka/clients/producer/KafkaProducer"
+        in software.archives["flink"].read_bytes(),
+        "left over": [entry.name for entry in software.archives["flink"].parent.iterdir()],
+    }
 
 
 def store_refuses(folder: Path, _: object) -> Seen:
@@ -121,4 +145,4 @@ def _environment(pid: int) -> list[str]:
     return sorted(word.partition(b"=")[0].decode() for word in words if word)
 
 
-PIPELINE_STORIES = (service_life, store_refuses)
+PIPELINE_STORIES = (service_life, flink_archive, store_refuses)

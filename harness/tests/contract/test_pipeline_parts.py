@@ -23,6 +23,15 @@ def test_a_service_lives_dies_is_wiped_and_lives_again(tmp_path: Path) -> None:
     assert {"HARNESS_NODE", "HARNESS_RUN", "PATH"} <= set(cast(list[str], seen["carries"]))
 
 
+def test_flink_starts_from_an_archive_of_its_classes(tmp_path: Path) -> None:
+    """What the processes of a lone cluster and the tasks of its job loaded is in it; nothing else is left."""
+    seen = tell("flink_archive", tmp_path, seconds=240)
+
+    assert "shared objects file" in cast(list[str], seen["shared"])[0]
+    assert seen["of the job"] is True
+    assert [Path(name).suffix for name in cast(list[str], seen["left over"])] == [".jsa"]
+
+
 def test_a_store_that_refuses_is_one_error_before_the_job_starts(tmp_path: Path) -> None:
     """No bucket, or not for these credentials: exit code 254, and Flink was not asked for anything."""
     seen = cast(dict[str, dict[str, object]], tell("store_refuses", tmp_path, seconds=120))
