@@ -113,7 +113,19 @@ def test_windows_close_too_early(run: Run) -> None:
 )
 def test_silent_partition_forgotten(run: Run) -> None:
     """A partition that is taken for idle while its leader is dead has all its records late afterwards."""
-    with run.load(rate=1_500):
+    with run.load(rate=1_500, producers=1, processes=1):
+        run.hold_steady(seconds=8)
+        with run.inject(kill(leader_of("orders", 0)), seconds=5) as killed:
+            run.require(killed.observed)
+        run.expect_recovery()
+        run.expect_caught_up(within=60)
+    run.verify()
+
+
+@scenario(stack="edge", expect="broken", nightly=True, guarantees=[none_late()])
+def test_backlogs_are_late(run: Run) -> None:
+    """After an outage one producer's backlog lies behind another's, further than the bound of disorder."""
+    with run.load(rate=1_500, producers=4):
         run.hold_steady(seconds=8)
         with run.inject(kill(leader_of("orders", 0)), seconds=5) as killed:
             run.require(killed.observed)
