@@ -1,6 +1,6 @@
 """What producers may do to a pipeline: poison, disorder, lateness and clocks that are wrong."""
 
-from harness.scenario import PIPELINE, Run, kill, leader_of, none_late, scenario, task_manager
+from harness.scenario import PIPELINE, Run, kill, leader_of, none_late, partition, scenario, task_manager
 
 
 @scenario(stack="edge", guarantees=PIPELINE, nightly=True, budgets={"error_share": 0.04})
@@ -27,12 +27,12 @@ def test_events_out_of_order(run: Run) -> None:
 
 @scenario(stack="edge", guarantees=[*PIPELINE, none_late()], nightly=True)
 def test_windows_wait_for_disorder(run: Run) -> None:
-    """With a bound that covers the disorder no record is late, not even those that wait for a dead leader."""
+    """With a bound that covers the disorder no record is late, not even those that waited for their leader."""
     # One producer: the backlogs of several lie one behind the other, see `backlogs_are_late`.
     with run.load(rate=1_500, disorder_ms=400, producers=1, processes=1):
         run.hold_steady(seconds=8)
-        with run.inject(kill(leader_of("orders", 0)), seconds=5) as killed:
-            run.require(killed.observed)
+        with run.inject(partition(leader_of("orders", 0), "clients"), seconds=5) as cut:
+            run.require(cut.observed)
         run.expect_recovery()
         run.expect_caught_up(within=60)
     run.verify()
