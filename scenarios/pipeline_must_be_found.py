@@ -155,13 +155,13 @@ def test_poison_pill(run: Run) -> None:
     expect="broken",
     nightly=True,
     guarantees=[results_exact(), every_record_placed()],
-    settings={**IMPATIENT, "flink.config.execution.checkpointing.timeout": "1500ms"},
+    settings={**IMPATIENT, "flink.config.execution.checkpointing.timeout": "8s"},
 )
 def test_back_pressure_ends_the_job(run: Run) -> None:
     """Checkpoints wait behind a starved TaskManager's records; a job that tolerates no late one gives up."""
     with run.load(rate=1_500):
         run.hold_steady(seconds=8)
-        with run.inject(starve(task_manager(1), share=0.05), seconds=30) as starved:
+        with run.inject(starve(task_manager(1), share=0.05), seconds=45) as starved:
             run.require(starved.observed)
         run.expect_caught_up(within=5)
     run.verify()
