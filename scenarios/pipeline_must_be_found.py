@@ -25,9 +25,10 @@ from harness.scenario import (
 
 IMPATIENT = {
     "flink.config.execution.checkpointing.tolerable-failed-checkpoints": "0",
+    "flink.config.execution.checkpointing.timeout": "8s",
     "flink.config.restart-strategy.fixed-delay.attempts": "1",
 }
-"""One checkpoint that fails restarts the job, and the second restart is one too many."""
+"""A checkpoint that takes eight seconds restarts the job, and the second restart is one too many."""
 
 
 @scenario(
@@ -155,7 +156,7 @@ def test_poison_pill(run: Run) -> None:
     expect="broken",
     nightly=True,
     guarantees=[results_exact(), every_record_placed()],
-    settings={**IMPATIENT, "flink.config.execution.checkpointing.timeout": "8s"},
+    settings=IMPATIENT,
 )
 def test_back_pressure_ends_the_job(run: Run) -> None:
     """Checkpoints wait behind a starved TaskManager's records; a job that tolerates no late one gives up."""
@@ -178,7 +179,7 @@ def test_full_disk_ends_the_job(run: Run) -> None:
     """A job that tolerates no failed checkpoint does not outlive a full disk at the object store."""
     with run.load(rate=1_500):
         run.hold_steady(seconds=8)
-        with run.inject(disk_full(object_store()), seconds=20) as full:
+        with run.inject(disk_full(object_store()), seconds=40) as full:
             run.require(full.observed)
         run.expect_caught_up(within=5)
     run.verify()
