@@ -185,9 +185,15 @@ def test_full_disk_ends_the_job(run: Run) -> None:
     run.verify()
 
 
-@scenario(stack="edge", expect="broken", nightly=True, guarantees=[archive_complete()])
+@scenario(
+    stack="edge",
+    expect="broken",
+    nightly=True,
+    guarantees=[archive_complete()],
+    settings={"flink.config.restart-strategy.fixed-delay.attempts": "3"},
+)
 def test_object_store_wiped(run: Run) -> None:
-    """An object store that comes back with an empty disk has lost what it had answered for."""
+    """An object store that comes back empty has lost the archive, and what the job would go on from."""
     with run.load(rate=1_500):
         run.hold_steady(seconds=8)
         with run.inject(kill(object_store(), wipe=True), seconds=3) as killed:
