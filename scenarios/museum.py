@@ -44,7 +44,8 @@ def test_quorum_leader_steps_down(run: Run) -> None:
 
 
 def _kill_a_task_manager(run: Run) -> None:
-    with run.load(rate=1_500):
+    # One producer: in each partition its records lie in the order of their event times.
+    with run.load(rate=1_500, producers=1, processes=1):
         run.hold_steady(seconds=8)
         with run.inject(kill(task_manager(1)), seconds=3) as killed:
             run.require(killed.observed)
