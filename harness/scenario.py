@@ -379,7 +379,7 @@ def _in_file(path: Path) -> list[Scenario]:
     sys.modules[module] = loaded
     try:
         spec.loader.exec_module(loaded)
-    except (ImportError, SyntaxError, NameError, AttributeError, TypeError) as error:
+    except Exception as error:  # a user's file may raise anything
         raise BadInput(f"{path} cannot be imported", why=f"{type(error).__name__}: {error}") from error
     functions = [value for value in vars(loaded).values() if inspect.isfunction(value)]
     own = [function for function in functions if function.__module__ == module]

@@ -47,6 +47,7 @@ FORBIDDEN_CALLS = {"os.system", "os.popen", "eval", "exec", "yaml.load", "yaml.u
 MAY_CATCH_ALL = {
     "harness.checkers.compose",  # a checker that fails is UNKNOWN, and the next still runs
     "harness.faults.heal",  # an undo that fails must not keep the next from its turn
+    "harness.scenario",  # a user's file may raise anything when it is imported
     "harness.cli",  # the last line of defence: no traceback for users
 }
 
