@@ -67,6 +67,12 @@ def run_inside(argv: Sequence[str], environment: dict[str, str]) -> int:
     return _keep(child)
 
 
+def keep(argv: Sequence[str], environment: dict[str, str]) -> int:
+    """Run *argv* as a child, forward signals to it, and return its exit code; no namespace is made."""
+    child = subprocess.Popen(argv, env=environment, process_group=0)
+    return _keep(child.pid)
+
+
 def _enter_namespaces() -> None:
     flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID
     flags |= syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC

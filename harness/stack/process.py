@@ -23,38 +23,13 @@ from harness.waiting import NotYet, wait_for
 _HOLDING = frozenset({signal.SIGSTOP, signal.SIGCONT})
 
 
-class NamespacedProcess:
-    """One started process; see ``harness.stack.seams.Process``."""
+class KnownProcess:
+    """One process by its pidfd; see ``harness.stack.seams.Process``."""
 
-    def __init__(self, launcher: subprocess.Popen[bytes], pid: int) -> None:
-        self._launcher = launcher
+    def __init__(self, pid: int) -> None:
         self._pid = pid
         self._pidfd = os.pidfd_open(pid)
         self._start_ticks = int(_stat(pid)[19])
-
-    @classmethod
-    def start(
-        cls, enter: Sequence[str], argv: Sequence[str], *, environment: Mapping[str, str], log: Path
-    ) -> NamespacedProcess:
-        """Start *argv* behind the *enter* prefix; both outputs are appended to *log*.
-
-        Raises:
-            StackError: it did not start; carries the end of the log.
-        """
-        # unshare forks and waits: it reaps the process, dies with the harness and takes it along.
-        own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
-        with open(log, "ab", opener=private) as output:
-            launcher = subprocess.Popen(
-                [*enter, *own, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-            )
-        pid = wait_for(
-            lambda: _only_child(launcher, argv[0]), what=f"starting {argv[0]}", seconds=10, every=0.002
-        )
-        return cls(launcher, pid)
 
     @property
     def pid(self) -> int:
@@ -90,14 +65,13 @@ class NamespacedProcess:
                 child.send_signal(number)
 
     def wait_gone(self, seconds: float) -> None:
-        """Return when it has ended and is reaped.
+        """Return when it has ended.
 
         Raises:
             StackError: it still runs after *seconds*.
         """
         if not self._ended(seconds):
             raise StackError(f"process {self._pid} still runs after {seconds:g} s")
-        self._launcher.wait(timeout=seconds + 5)
 
     def _descendants(self) -> list[psutil.Process]:
         try:
@@ -109,6 +83,47 @@ class NamespacedProcess:
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
+
+
+class NamespacedProcess(KnownProcess):
+    """One that the harness started itself, with namespaces of its own."""
+
+    def __init__(self, launcher: subprocess.Popen[bytes], pid: int) -> None:
+        super().__init__(pid)
+        self._launcher = launcher
+
+    @classmethod
+    def start(
+        cls, enter: Sequence[str], argv: Sequence[str], *, environment: Mapping[str, str], log: Path
+    ) -> NamespacedProcess:
+        """Start *argv* behind the *enter* prefix; both outputs are appended to *log*.
+
+        Raises:
+            StackError: it did not start; carries the end of the log.
+        """
+        # unshare forks and waits: it reaps the process, dies with the harness and takes it along.
+        own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+        with open(log, "ab", opener=private) as output:
+            launcher = subprocess.Popen(
+                [*enter, *own, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+            )
+        pid = wait_for(
+            lambda: _only_child(launcher, argv[0]), what=f"starting {argv[0]}", seconds=10, every=0.002
+        )
+        return cls(launcher, pid)
+
+    def wait_gone(self, seconds: float) -> None:
+        """Return when it has ended and is reaped.
+
+        Raises:
+            StackError: it still runs after *seconds*.
+        """
+        super().wait_gone(seconds)
+        self._launcher.wait(timeout=seconds + 5)
 
 
 def _only_child(launcher: subprocess.Popen[bytes], name: str) -> int:
