@@ -9,6 +9,14 @@ from pydantic import Field
 from harness.model import Frozen
 
 
+class KubernetesDefinition(Frozen):
+    """The stack as pods. ``overrides`` are images by the names that manifests give ours: ``images.kafka``."""
+
+    namespace: str = Field(default="edge-harness", pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    manifests: tuple[str, ...] = Field(min_length=1)
+    overrides: dict[str, str] = {}
+
+
 class KafkaDefinition(Frozen):
     """The Kafka component. ``overrides`` are broker properties from ``--set`` or a scenario."""
 

@@ -20,6 +20,7 @@ from harness.stack.components import (
     FlinkDefinition,
     JobDefinition,
     KafkaDefinition,
+    KubernetesDefinition,
     ObjectsDefinition,
     TopicsDefinition,
     ToxiproxyDefinition,
@@ -28,11 +29,16 @@ from harness.stack.components import (
 
 _BENCHMARK_NETWORK = ipaddress.ip_network("198.18.0.0/15")
 _MAX_BYTES = 1_000_000
-FREE = {"kafka.properties.": "kafka", "flink.config.": "flink"}
+FREE = {"kafka.properties.": "kafka", "flink.config.": "flink", "images.": "kubernetes"}
 """A ``--set`` key that starts with one of these sets one broker property, or one key of flink-conf.yaml."""
 
 
+_IN_CLUSTER = ".svc.cluster.local"
+
+
 def _in_benchmark_network(address: str) -> str:
+    if address.endswith(_IN_CLUSTER):
+        return address  # a pod's name; nobody outside the cluster answers to it
     if ipaddress.ip_address(address) not in _BENCHMARK_NETWORK:
         raise ValueError(f"{address} is outside {_BENCHMARK_NETWORK}")
     return address
@@ -72,6 +78,7 @@ class StackDefinition(Frozen):
     topics: TopicsDefinition | None = None
     objects: ObjectsDefinition | None = None
     vector: VectorDefinition | None = None
+    kubernetes: KubernetesDefinition | None = None
     toxiproxy: ToxiproxyDefinition = ToxiproxyDefinition()
     budgets: Budgets = Budgets()
 
@@ -95,13 +102,34 @@ class StackDefinition(Frozen):
         return tuple(node for node in self.nodes if node.role == role)
 
 
-OPTIONAL = ("flink", "job", "topics", "objects", "vector")
+OPTIONAL = ("flink", "job", "topics", "objects", "vector", "kubernetes")
 """The components that a stack may lack."""
 
 
 def stack_names(stacks: Path) -> list[str]:
     """The stacks in *stacks*."""
     return sorted(path.parent.name for path in stacks.glob("*/stack.yaml"))
+
+
+def base_folder(stacks: Path, name: str) -> Path:
+    """Where the files that stack *name* names lie: beside it, or beside the stack that it extends."""
+    base = _load(stacks / name / "stack.yaml").get("extends", name)
+    return stacks / str(base)
+
+
+def on_kubernetes(stacks: Path, name: str) -> str:
+    """The stack that is *name* as pods: itself, or the one that extends it.
+
+    Raises:
+        BadInput: there is none.
+    """
+    loaded = {each: _load(stacks / each / "stack.yaml") for each in stack_names(stacks)}
+    if name not in loaded:
+        raise unknown_name("stack", name, loaded)
+    own = [each for each, raw in loaded.items() if "kubernetes" in raw and name in (each, raw.get("extends"))]
+    if not own:
+        raise BadInput(f"the stack {name} cannot run in Kubernetes", fix=f"add a stack that extends {name}")
+    return own[0]
 
 
 def read_definition(stacks: Path, name: str, settings: Mapping[str, str]) -> StackDefinition:
@@ -113,10 +141,22 @@ def read_definition(stacks: Path, name: str, settings: Mapping[str, str]) -> Sta
     path = stacks / name / "stack.yaml"
     if name not in stack_names(stacks):
         raise unknown_name("stack", name, stack_names(stacks))
-    raw = _load(path)
+    raw = _whole(stacks, path)
     for key, value in settings.items():
         _apply(raw, key, value, stacks)
     return _validated(raw, path)
+
+
+def _whole(stacks: Path, path: Path) -> dict[str, object]:
+    """What *path* says over what the stack that it extends says; null takes a component away."""
+    own = _load(path)
+    base = own.pop("extends", None)
+    if base is None:
+        return own
+    if base not in stack_names(stacks):
+        raise unknown_name(f"stack that {path} extends", str(base), stack_names(stacks))
+    both = {**_load(stacks / str(base) / "stack.yaml"), **own}
+    return {key: value for key, value in both.items() if value is not None}
 
 
 def _load(path: Path) -> dict[str, object]:
@@ -155,7 +195,8 @@ def _require_component(raw: Mapping[str, object], key: str, stacks: Path) -> Non
     component = key.partition(".")[0]
     if component in raw or component not in OPTIONAL:
         return
-    having = [name for name in stack_names(stacks) if component in _load(stacks / name / "stack.yaml")]
+    loaded = {name: _load(stacks / name / "stack.yaml") for name in stack_names(stacks)}
+    having = [name for name, each in loaded.items() if component in each and "extends" not in each]
     fix = f"choose a scenario on {' or '.join(having)}" if having else "take the setting away"
     raise BadInput(f"the stack {raw.get('name')} has no {component}", why=f"{key} was to be set", fix=fix)
 

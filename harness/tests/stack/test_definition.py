@@ -8,7 +8,7 @@ import pytest
 
 from harness import bundle
 from harness.errors import BadInput
-from harness.stack.definition import StackDefinition, read_definition, settable, stack_names
+from harness.stack.definition import StackDefinition, base_folder, read_definition, settable, stack_names
 
 STACKS = bundle.fixtures() / "stacks"
 TEXT = """\
@@ -38,11 +38,11 @@ def definition(folder: Path, text: str = TEXT, **settings: str) -> StackDefiniti
 
 @pytest.mark.parametrize("name", stack_names(STACKS))
 def test_every_stack_that_comes_with_the_harness_is_valid(name: str) -> None:
-    """A stack is called like its folder, and the files that it names lie beside it."""
+    """A stack is called like its folder; its files lie beside it, or beside the stack that it extends."""
     found = read_definition(STACKS, name, {})
 
     assert found.name == name
-    assert (STACKS / name / found.kafka.properties).is_file()
+    assert (base_folder(STACKS, name) / found.kafka.properties).is_file()
 
 
 def test_an_unknown_stack_is_answered_with_the_nearest() -> None:
