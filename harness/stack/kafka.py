@@ -42,8 +42,4 @@ class Broker(NodeProcess):
     def wait_ready(self, seconds: float) -> str:
         """Return when the broker answers and every replica of every topic is in sync again."""
         self.wait_listening(seconds)
-        self._admin.wait_for_brokers(seconds)
-        topics = self._admin.topics()
-        for topic in topics:
-            self._admin.wait_in_sync(topic, seconds)
-        return f"{self.node.name} answers; every replica of {', '.join(topics) or 'no topic'} is in sync"
+        return self._admin.prove_in_sync(self.node.name, seconds)

@@ -74,6 +74,14 @@ class KafkaAdmin:
             f"finding the coordinator of {group}", lambda: self._name(described.result().coordinator.id)
         )
 
+    def prove_in_sync(self, name: str, seconds: float) -> str:
+        """Return, with the proof in words, when every broker answers and every replica is in sync again."""
+        self.wait_for_brokers(seconds)
+        topics = self.topics()
+        for topic in topics:
+            self.wait_in_sync(topic, seconds)
+        return f"{name} answers; every replica of {', '.join(topics) or 'no topic'} is in sync"
+
     def wait_for_brokers(self, seconds: float) -> None:
         """Return when every broker has registered."""
         self._patiently("seeing every broker", self._see_every_broker, seconds)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from harness.s3 import Access, ObjectError, S3Client, connect
 from harness.stack.classes import Program, shared_classes
@@ -28,6 +30,15 @@ _MAIN = "org.gaul.s3proxy.Main"
 _LONE_PORT = 29094
 _LONE_HEAP_MB = 128
 _PROBE = "harness-probe"
+
+
+@runtime_checkable
+class KeepsObjects(Protocol):
+    """A service that is an object store."""
+
+    def client(self, *, read_seconds: float = 10.0, attempts: int = 3) -> S3Client:
+        """A new client of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +134,12 @@ class ObjectStore(NodeProcess):
         """Return when every bucket took, gave back and deleted an object; missing buckets are made."""
         self.wait_listening(seconds)
         client = self.client(read_seconds=5.0, attempts=1)
-        buckets = self._definition.buckets
-        for bucket in buckets:
-            wait_for(
-                lambda bucket=bucket: self._proves(client, bucket),  # type: ignore[misc]
-                what=f"{self.node.name} to serve bucket {bucket}",
-                seconds=seconds,
-                fix=f"see {self.log}",
-            )
-        return f"{self.node.name} took, gave back and deleted an object in {', '.join(buckets)}"
+        return prove_buckets(self.node.name, client, self._definition.buckets, seconds, alive=self.must_live)
 
     def _gate(self, node: Node) -> list[str]:
         listen, upstream = f"{node.address}:{node.ports[0]}", f"127.0.0.1:{node.ports[0] + 1}"
         module = [sys.executable, "-P", "-m", "harness.stack.s3_gate"]
         return [*module, listen, upstream, str(self.control), str(self.stats)]
-
-    def _proves(self, client: S3Client, bucket: str) -> None:
-        self.must_live()
-        try:
-            whole = _used(client, bucket)
-        except ObjectError as error:
-            raise NotYet(error.sentence()) from error
-        if not whole:
-            raise NotYet("it gave back something else than it took")
 
 
 def server_properties(definition: ObjectsDefinition, port: int, data: Path) -> dict[str, str]:
@@ -164,6 +158,39 @@ def server_properties(definition: ObjectsDefinition, port: int, data: Path) -> d
         "jclouds.filesystem.basedir": str(data),
         "jclouds.region": definition.region,
     }
+
+
+def prove_buckets(
+    name: str,
+    client: S3Client,
+    buckets: Sequence[str],
+    seconds: float,
+    *,
+    alive: Callable[[], None] = lambda: None,
+) -> str:
+    """Return, with the proof in words, when each bucket took, gave back and deleted an object.
+
+    Buckets that are missing are made. *alive* raises when nobody has to wait any longer.
+
+    Raises:
+        StackError: not within *seconds*.
+    """
+    for bucket in buckets:
+        proven = partial(_proven, client, bucket, alive)
+        wait_for(
+            proven, what=f"{name} to serve bucket {bucket}", seconds=seconds, fix=f"see the log of {name}"
+        )
+    return f"{name} took, gave back and deleted an object in {', '.join(buckets)}"
+
+
+def _proven(client: S3Client, bucket: str, alive: Callable[[], None]) -> None:
+    alive()
+    try:
+        whole = _used(client, bucket)
+    except ObjectError as error:
+        raise NotYet(error.sentence()) from error
+    if not whole:
+        raise NotYet("it gave back something else than it took")
 
 
 def _used(client: S3Client, bucket: str) -> bool:

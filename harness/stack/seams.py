@@ -136,6 +136,16 @@ class Service(Protocol):
         ...
 
 
+@runtime_checkable
+class Supervised(Protocol):
+    """A service that somebody starts again as soon as it died: its death lasts as long as its start takes."""
+
+    @property
+    def supervisor(self) -> str:
+        """Who does."""
+        ...
+
+
 class LoggedService(Service, Protocol):
     """A service that can say what it last said, and whether it listens yet."""
 
