@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.launch import Prepared
     from harness.scenario import Scenario
 
-PLATFORMS = ("local",)
+PLATFORMS = ("local", "kind")
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 
@@ -46,6 +46,8 @@ def commands() -> None:
               help="Folder that gets the run's directory.")  # fmt: skip
 @click.option("--scenarios", "folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Folder of scenario files; the ones that come with the harness unless given.")  # fmt: skip
+@click.option("--reuse", is_flag=True, help="Take the kind cluster that is there, and leave it there.")
+@click.option("--keep", is_flag=True, help="Leave the kind cluster there.")
 @click.option("--rehearse", is_flag=True, help="Only resolve the targets and print what would be done.")
 @_json
 def run(
@@ -56,6 +58,8 @@ def run(
     settings: tuple[str, ...],
     out: Path,
     folder: Path | None,
+    reuse: bool,
+    keep: bool,
     rehearse: bool,
     as_json: bool,
 ) -> int:
@@ -65,13 +69,17 @@ def run(
 
     if platform not in PLATFORMS:
         raise unknown_name("platform", platform, PLATFORMS)
-    chosen, prepared, merged = _chosen(name, folder, settings)
+    chosen, prepared, merged = _chosen(name, folder, settings, platform)
     if rehearse:
         return _rehearse(chosen, prepared)
     if enclosure.is_inside():
         return _inside(chosen, prepared, merged, as_json=as_json)
     where = out.resolve() / launch.new_run_id(chosen.name)
     chosen_seed = seeds.fresh_seed() if seed is None else seed
+    if platform == "kind":
+        return launch.enter_cluster(
+            sys.argv[1:], prepared, directory=where, seed=chosen_seed, reuse=reuse, keep=keep
+        )
     return launch.enter(sys.argv[1:], prepared, directory=where, seed=chosen_seed)
 
 
@@ -197,7 +205,7 @@ def audit(*, files: tuple[Path, ...], fail_on: str, sarif: bool, as_json: bool) 
 
 
 def _chosen(
-    name: str, folder: Path | None, given: tuple[str, ...]
+    name: str, folder: Path | None, given: tuple[str, ...], platform: str
 ) -> tuple[Scenario, Prepared, dict[str, str]]:
     from harness import bundle, launch
     from harness.scenario import find
@@ -205,7 +213,7 @@ def _chosen(
     chosen = find(folder or bundle.scenarios(), name)
     budgets = {f"budgets.{name}": str(value) for name, value in chosen.budgets.items()}
     merged = dict(chosen.settings) | budgets | launch.parse_settings(given)
-    return chosen, launch.prepare(chosen.stack, merged), merged
+    return chosen, launch.prepare(chosen.stack, merged, platform), merged
 
 
 def _rehearse(chosen: Scenario, prepared: Prepared) -> int:
@@ -220,7 +228,7 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
     from harness.display import open_display
     from harness.interrupts import Interrupted, Interrupts
     from harness.lifecycle import execute
-    from harness.run import Order
+    from harness.order import Order
     from harness.rundir import RunDirectory
     from harness.stack.parts import find_parts
 

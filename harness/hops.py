@@ -24,7 +24,7 @@ from harness.s3 import S3Client, check_access
 from harness.stack.components import JobDefinition, TopicsDefinition, VectorDefinition
 from harness.stack.definition import StackDefinition
 from harness.stack.local import LocalStack
-from harness.stack.objects import ObjectStore
+from harness.stack.objects import KeepsObjects
 from harness.stack.parts import Parts, bucket_of
 from harness.stack.pipeline import Pipeline, Settled, Start
 from harness.stack.vector import VectorAgent
@@ -216,7 +216,7 @@ class Hops:
 
     def _store(self) -> S3Client:
         services = self._site.stack.services.values()
-        return next(service for service in services if isinstance(service, ObjectStore)).client()
+        return next(service for service in services if isinstance(service, KeepsObjects)).client()
 
     def _planned(self) -> PipelinePlanned:
         job, topics = self._job, self._topics

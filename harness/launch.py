@@ -23,7 +23,7 @@ from harness.errors import BadInput, MissingAbility
 from harness.rundir import unwritable
 from harness.stack import enclosure
 from harness.stack.artifacts import Jar, cache_folder, ensure, read_lock
-from harness.stack.definition import StackDefinition, read_definition
+from harness.stack.definition import StackDefinition, base_folder, on_kubernetes, read_definition
 from harness.stack.java import find_java
 from harness.stack.parts import check_parts, find_parts
 from harness.stack.software import Software, installed, locked_jars
@@ -44,18 +44,20 @@ class Prepared:
         return installed(find_java(), self.jars)
 
 
-def prepare(stack: str, settings: Mapping[str, str]) -> Prepared:
-    """Read the definition of *stack* with *settings* and the locks of its components.
+def prepare(stack: str, settings: Mapping[str, str], platform: str = "local") -> Prepared:
+    """Read the definition of *stack* on *platform* with *settings*, and the locks of its components.
 
     Raises:
         BadInput: an unknown stack, setting or version, or a part that is not what it should be;
             nothing was started.
     """
     stacks = bundle.fixtures() / "stacks"
+    stack = on_kubernetes(stacks, stack) if platform == "kind" else stack
+    folder = base_folder(stacks, stack)
     definition = read_definition(stacks, stack, settings)
     jars = locked_jars(definition, bundle.fixtures() / "locks")
-    check_parts(definition, stacks / stack)
-    return Prepared(definition, stacks / stack, jars)
+    check_parts(definition, folder)
+    return Prepared(definition, folder, jars)
 
 
 def tools(prepared: Prepared) -> tuple[Jar, ...]:
@@ -107,9 +109,46 @@ def enter(argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int
     with machine_lock(directory.name):
         fetch(prepared)
         find_parts(prepared.definition, prepared.folder, prepared.software)
-        own = {"HARNESS_RUN": directory.name, enclosure.DIRECTORY: str(directory), "HARNESS_SEED": str(seed)}
         command = enclosure.keeper([sys.executable, "-m", "harness", *argv])
-        os.execve(command[0], command, dict(os.environ) | own)  # noqa: S606 - an argv list, no shell
+        os.execve(command[0], command, dict(os.environ) | _marks(directory, seed))  # noqa: S606 - an argv list, no shell
+
+
+def _marks(directory: Path, seed: int) -> dict[str, str]:
+    return {"HARNESS_RUN": directory.name, enclosure.DIRECTORY: str(directory), "HARNESS_SEED": str(seed)}
+
+
+def enter_cluster(
+    argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int, reuse: bool, keep: bool
+) -> int:
+    """Run ``harness`` with *argv* in the network of a kind cluster, and delete the cluster after.
+
+    Args:
+        reuse: take the cluster that is there, if there is one.
+        keep: leave it there.
+    """
+    from harness.doctor import preflight
+    from harness.stack import cluster, gateway
+    from harness.stack.api import Api
+
+    preflight(directory.parent)
+    with machine_lock(directory.name):
+        fetch(prepared)
+        find_parts(prepared.definition, prepared.folder, prepared.software)
+        with cluster.standing(reuse=reuse, keep=keep) as made, cluster.secret(made.kubeconfig()) as secret:
+            _load_images(prepared, made.name)
+            own = _marks(directory, seed) | {"HARNESS_KUBECONFIG": str(secret)}
+            dns = Api(secret.read_text(), "kube-system").service_address("kube-dns")
+            command = gateway.command(made.control_plane_pid, dns, [sys.executable, "-m", "harness", *argv])
+            return enclosure.keep(command, dict(os.environ) | own)
+
+
+def _load_images(prepared: Prepared, cluster: str) -> None:
+    from harness.stack import images
+
+    ours = images.images_of(prepared.definition, prepared.software)
+    for name, image in ours.items():
+        images.build(image, bundle.fixtures() / "images" / name / "Dockerfile")
+    images.load([image.tag for image in ours.values()], cluster)
 
 
 @contextlib.contextmanager

@@ -15,9 +15,12 @@ before there was any load leaves nothing to judge: 4 happens, then the error end
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import harness
@@ -32,6 +35,7 @@ from harness.findings import RunDocument
 from harness.interrupts import Interrupted, Interrupts
 from harness.ledger import evidence, schema, tables
 from harness.model import Aborted, LoadPlanned, Phase, PhaseEntered, RunEnded, RunStarted
+from harness.order import Order
 from harness.probes.agent import AgentProbe
 from harness.probes.host import host_sampler
 from harness.probes.pipeline import pipeline_probes
@@ -39,7 +43,7 @@ from harness.probes.quorum import QuorumProbe
 from harness.probes.sampler import Sampler, sampled
 from harness.report.html import write_report
 from harness.report.junit import write_junit
-from harness.run import LiveRun, Order
+from harness.run import LiveRun
 from harness.rundir import EventLog, RunDirectory
 from harness.scenario import TOPIC, Run
 from harness.stack.local import LocalStack, booted
@@ -89,7 +93,7 @@ def _beginning(order: Order) -> RunStarted:
         run_id=order.directory.run_id,
         scenario=chosen.name,
         title=chosen.title,
-        platform="local",
+        platform=order.platform,
         stack=order.definition.name,
         seed=order.seed,
         expect=chosen.expect,
@@ -143,15 +147,7 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
     display.now("booting")
     started = MONOTONIC.now()
     with contextlib.ExitStack() as ends:
-        booting = booted(
-            order.definition,
-            order.folder,
-            order.software,
-            order.parts,
-            logs=directory.logs,
-            environment={"HARNESS_RUN": directory.run_id, "HARNESS_DIR": str(directory.root)},
-        )
-        stack = ends.enter_context(booting)
+        stack = ends.enter_context(_booting(order))
         display.say(f"        up after {seconds_between(started, MONOTONIC.now()):.1f} s")
         ends.enter_context(_guarded(directory, order, stack))
         journal = ends.enter_context(contextlib.closing(Journal(directory.journal)))
@@ -159,6 +155,23 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
         run = LiveRun(order, stack, injector, log, display, interrupts)
         ends.callback(run.close)
         yield run
+
+
+def _booting(order: Order) -> AbstractContextManager[LocalStack]:
+    """The ordered stack on its platform; where none is needed ``kubernetes`` is not imported."""
+    directory, boot = order.directory, booted
+    if order.platform == "kind":
+        from harness.stack import kubernetes  # noqa: PLC0415
+
+        boot = partial(kubernetes.booted, kubeconfig=Path(os.environ["HARNESS_KUBECONFIG"]).read_text())
+    return boot(
+        order.definition,
+        order.folder,
+        order.software,
+        order.parts,
+        logs=directory.logs,
+        environment={"HARNESS_RUN": directory.run_id, "HARNESS_DIR": str(directory.root)},
+    )
 
 
 @contextlib.contextmanager

@@ -7,15 +7,9 @@ as an event. It judges nothing: that is for the checkers, from what is stored.
 from __future__ import annotations
 
 import contextlib
-import platform as machine
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Unpack
 
-import psutil
-
-import harness
 from harness.clock import MONOTONIC, NANOS_PER_SECOND, seconds_between, wall_label
 from harness.display import Display
 from harness.errors import BadInput, HarnessError, NotExpressible, StackError
@@ -27,8 +21,6 @@ from harness.ledger.reader import read_through_fence
 from harness.load.engine import LoadEngine, LoadProgress
 from harness.load.plan import LoadPlan
 from harness.model import (
-    Budgets,
-    EnvironmentSeen,
     Event,
     FencePassed,
     LoadEnded,
@@ -39,13 +31,11 @@ from harness.model import (
     PhaseEntered,
     RecoveryExpected,
 )
-from harness.rundir import EventLog, RunDirectory
-from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
-from harness.stack.definition import StackDefinition
+from harness.order import Order, environment
+from harness.rundir import EventLog
+from harness.scenario import TOPIC, LoadOptions, LoadRequest
 from harness.stack.local import LocalStack
-from harness.stack.parts import Parts
 from harness.stack.seams import Node
-from harness.stack.software import Software
 from harness.waiting import NotYet, wait_for
 
 _DRAIN_S = 30.0
@@ -62,26 +52,6 @@ _GIVE_UP_FACTOR = 4.0
 
 class Vacuous(HarnessError):
     """What a scenario requires did not happen, so its verdict would prove nothing."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """Everything ``execute`` needs to know."""
-
-    scenario: Scenario
-    definition: StackDefinition
-    folder: Path
-    software: Software
-    parts: Parts
-    directory: RunDirectory
-    seed: int
-    command: tuple[str, ...]
-    settings: Mapping[str, str]
-
-    @property
-    def budgets(self) -> Budgets:
-        """What must hold of times; the scenario's own were set in the definition."""
-        return self.definition.budgets
 
 
 class LiveRun:
@@ -371,28 +341,3 @@ class LiveRun:
 
     def _record(self, event: Event) -> None:
         self._log.append(event)
-
-
-def environment(order: Order, effective: Mapping[str, str]) -> EnvironmentSeen:
-    """What the run runs on, as an event."""
-    kafka, flink = order.definition.kafka, order.definition.flink
-    memory = psutil.virtual_memory().total / 2**30
-    return EnvironmentSeen(
-        t=MONOTONIC.now(),
-        wall=wall_label(),
-        parts={
-            "kafka": kafka.version,
-            **({"flink": flink.version} if flink else {}),
-            **order.software.runtimes,
-            "python": machine.python_version(),
-            "edge-harness": harness.__version__,
-        },
-        host={
-            "kernel": machine.release(),
-            "cpus": str(psutil.cpu_count()),
-            "memory": f"{memory:.0f} GiB",
-            "broker disks": f"tmpfs, {kafka.data_mb} MB each",
-            "broker heap": f"{kafka.heap_mb} MB, C1 compiler only: not for certified latencies",
-        },
-        effective=dict(effective),
-    )

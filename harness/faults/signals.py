@@ -18,7 +18,7 @@ from harness.errors import FaultError, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.observed import context_switches, thread_states, undo_of
 from harness.faults.reach import Pair
-from harness.stack.seams import Process, Service
+from harness.stack.seams import Process, Service, Supervised
 from harness.waiting import NotYet, wait_for
 
 KILL_SECONDS = 5.0
@@ -91,7 +91,8 @@ class Death:
 
     def still(self) -> Seen:
         """Whether nobody started them again meanwhile."""
-        back = [name for name in self.services if self._came_back(name)]
+        alone = [name for name, service in self.services.items() if not isinstance(service, Supervised)]
+        back = [name for name in alone if self._came_back(name)]
         return Seen(ok=not back, words=f"{', '.join(back)} came back by itself" if back else NOTHING_LOST)
 
     def heal(self) -> None:

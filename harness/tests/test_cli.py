@@ -127,7 +127,7 @@ def test_list_tells_people_what_they_can_set() -> None:
     told = harness("list").stdout.splitlines()[-3:]
 
     assert told == [
-        "stacks: edge, edge-kafka, edge-seed",
+        "stacks: edge, edge-kafka, edge-kafka-plain, edge-plain, edge-seed",
         "kafka.version: 3.5.1, 3.9.1",
         "flink.version: 1.17.2, 1.20.1",
     ]

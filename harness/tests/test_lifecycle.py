@@ -14,8 +14,8 @@ from harness.errors import BadInput, ExitCode, FaultError, HarnessError, Missing
 from harness.interrupts import Interrupted, Interrupts
 from harness.lifecycle import execute
 from harness.model import Aborted, LoadPlanned, Phase, PhaseEntered, RunEnded
+from harness.order import Order
 from harness.rehearsal import Rehearsal
-from harness.run import Order
 from harness.rundir import EventLog, RunDirectory
 from harness.scenario import Run, Scenario
 from harness.stack.definition import read_definition

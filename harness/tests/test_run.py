@@ -9,7 +9,8 @@ from harness.display import PlainDisplay
 from harness.faults.injection import Injector
 from harness.interrupts import Interrupts
 from harness.model import JobStarted, Phase, PhaseEntered
-from harness.run import LiveRun, Order
+from harness.order import Order
+from harness.run import LiveRun
 from harness.scenario import Scenario
 from harness.stack.definition import read_definition
 from harness.stack.java import Java
