@@ -136,10 +136,16 @@ def enter_cluster(
         find_parts(prepared.definition, prepared.folder, prepared.software)
         with cluster.standing(reuse=reuse, keep=keep) as made, cluster.secret(made.kubeconfig()) as secret:
             _load_images(prepared, made.name)
-            own = _marks(directory, seed) | {"HARNESS_KUBECONFIG": str(secret)}
+            place = made.name if made.ours and not keep else f"{made.name}/{_namespace(prepared)}"
+            own = _marks(directory, seed) | {"HARNESS_KUBECONFIG": str(secret), "HARNESS_CLUSTER": place}
             dns = Api(secret.read_text(), "kube-system").service_address("kube-dns")
             command = gateway.command(made.control_plane_pid, dns, [sys.executable, "-m", "harness", *argv])
             return enclosure.keep(command, dict(os.environ) | own)
+
+
+def _namespace(prepared: Prepared) -> str:
+    assert prepared.definition.kubernetes is not None
+    return prepared.definition.kubernetes.namespace
 
 
 def _load_images(prepared: Prepared, cluster: str) -> None:

@@ -160,17 +160,19 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
 def _booting(order: Order) -> AbstractContextManager[LocalStack]:
     """The ordered stack on its platform; where none is needed ``kubernetes`` is not imported."""
     directory, boot = order.directory, booted
+    marks = {"HARNESS_RUN": directory.run_id, "HARNESS_DIR": str(directory.root)}
     if order.platform == "kind":
         from harness.stack import kubernetes  # noqa: PLC0415
 
         boot = partial(kubernetes.booted, kubeconfig=Path(os.environ["HARNESS_KUBECONFIG"]).read_text())
+        marks["HARNESS_CLUSTER"] = os.environ["HARNESS_CLUSTER"]
     return boot(
         order.definition,
         order.folder,
         order.software,
         order.parts,
         logs=directory.logs,
-        environment={"HARNESS_RUN": directory.run_id, "HARNESS_DIR": str(directory.root)},
+        environment=marks,
     )
 
 

@@ -28,7 +28,7 @@ def test_events_out_of_order(run: Run) -> None:
 @scenario(stack="edge", guarantees=[*PIPELINE, none_late()], nightly=True)
 def test_windows_wait_for_disorder(run: Run) -> None:
     """With a bound that covers the disorder no record is late, even of those that waited for a leader."""
-    # One producer: the backlogs of several lie one behind the other, see `backlogs_are_late`.
+    # One producer: the backlogs of several may lie one behind the other, further apart than the bound.
     with run.load(rate=1_500, disorder_ms=400, producers=1, processes=1):
         run.hold_steady(seconds=8)
         with run.inject(partition(leader_of("orders", 0), "clients"), seconds=5) as cut:

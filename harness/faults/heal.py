@@ -9,7 +9,8 @@ beats is left alone and named. Of every other run it
 * deletes table ``inet harness`` in every network of the run, with all it may hold,
 * removes what slows down a node's cable,
 * gives disks that are full or read-only their size back,
-* ends processes of nodes whose harness is gone.
+* ends processes of nodes whose harness is gone; of pods it deletes the cluster that the run had made, or
+  the namespace in one that was there before.
 
 Then it looks again: what is still there is named with the command that removes it,
 and the exit code is 4. Standard library only. Nothing from a journal is ever run.
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,7 +50,8 @@ LEASE_SECONDS = 5.0
 ABORT_SECONDS = 20.0
 KILL_SECONDS = 5.0
 NOTHING, LEFT_BEHIND = 0, 4
-_UNDO_SECONDS = 10.0
+_UNDO_SECONDS, _CLUSTER_SECONDS = 10.0, 120.0
+_CLUSTER = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)?\Z")
 
 Say = Callable[[str], None]
 
@@ -82,7 +85,15 @@ class Run:
     def orphans(self) -> tuple[Marked, ...]:
         """Processes of nodes that nobody will end."""
         of_nodes = (process for process in self.processes if process.node and not process.fault)
-        return tuple(process for process in of_nodes if self.harness == 0)
+        return tuple(process for process in of_nodes if self.harness == 0 and not process.cluster)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """Where its pods are that nobody will delete; a pod's process would only be started again."""
+        names = {
+            process.cluster for process in self.processes if process.node and _CLUSTER.match(process.cluster)
+        }
+        return tuple(sorted(names)) if self.harness == 0 else ()
 
     @property
     def proxies(self) -> tuple[Marked, ...]:
@@ -174,7 +185,17 @@ def _undoings(run: Run, *, abort: bool) -> list[tuple[str, Callable[[], None]]]:
     ]
     todo += [(f"restore the disk of {one.disk.node}", partial(_run, one.restore)) for one in run.disks]
     todo += [(f"end {_named(process)}", partial(_kill, process)) for process in run.orphans]
+    todo += [(f"delete {one}", partial(_run, _deletion(one), _CLUSTER_SECONDS)) for one in run.clusters]
     return todo
+
+
+def _deletion(place: str) -> tuple[str, ...]:
+    """The command that deletes a cluster, or a namespace in one."""
+    cluster, _, namespace = place.partition("/")
+    if not namespace:
+        return ("kind", "delete", "cluster", "--name", cluster)
+    kubectl = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "delete", "namespace", namespace)
+    return ("docker", "exec", f"{cluster}-control-plane", *kubectl)
 
 
 def _named(process: Marked) -> str:
@@ -219,14 +240,14 @@ def _delete(network: Network) -> None:
         raise OSError(done.stderr.strip())
 
 
-def _run(command: Sequence[str]) -> None:
-    done = _ran(command)
+def _run(command: Sequence[str], seconds: float = _UNDO_SECONDS) -> None:
+    done = _ran(command, seconds)
     if done.returncode:
         raise OSError(done.stderr.strip())
 
 
-def _ran(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=_UNDO_SECONDS, check=False)
+def _ran(command: Sequence[str], seconds: float = _UNDO_SECONDS) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 def _describe(heading: str, runs: Sequence[Run], say: Say) -> None:
@@ -246,7 +267,8 @@ def _faults_of(run: Run) -> list[str]:
     ]
     slow = [f"throttled: {network.where}, {device}" for network in run.networks for device in network.shaped]
     slow += [f"delayed: {_named(process)}" for process in run.proxies]
-    return [*stopped, *cuts, *slow, *(f"disk not whole: {one.disk.node}" for one in run.disks)]
+    pods = [f"pods left: {one}" for one in run.clusters]
+    return [*stopped, *cuts, *slow, *pods, *(f"disk not whole: {one.disk.node}" for one in run.disks)]
 
 
 def _tell_journals(folders: Sequence[Path], say: Say) -> None:
@@ -268,6 +290,7 @@ def _conclude(runs: Sequence[Run], *, abort: bool, say: Say) -> int:
         manual += [" ".join(command) for network in run.networks for command in network.unshape]
         manual += [" ".join(one.restore) for one in run.disks]
         manual += [f"kill -KILL {process.pid}" for process in run.orphans]
+        manual += [" ".join(_deletion(one)) for one in run.clusters]
         manual += [f"kill -KILL {run.harness}" for _ in "x" if abort and run.harness > 0]
     if manual:
         say("UNSAFE: faults are left behind. By hand:")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 RUN, DIRECTORY, NODE, FAULT = "HARNESS_RUN", "HARNESS_DIR", "HARNESS_NODE", "HARNESS_FAULT"
+CLUSTER = "HARNESS_CLUSTER"
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError, NotADirectoryError)
 
 
@@ -34,6 +35,8 @@ class Marked:
     command: str
     fault: str = ""
     """The kind of fault that the process is: ``latency`` for a proxy that delays; empty: it is none."""
+    cluster: str = ""
+    """``CLUSTER`` for a process of a kind cluster that the run made, ``CLUSTER/NAMESPACE`` of one it found."""
 
     @property
     def stopped(self) -> bool:
@@ -154,6 +157,7 @@ def _marked(pid: int) -> Marked | None:
         node=environment.get(NODE, ""),
         command=command.strip()[:200],
         fault=environment.get(FAULT, ""),
+        cluster=environment.get(CLUSTER, ""),
     )
 
 

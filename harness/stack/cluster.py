@@ -11,7 +11,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import bundle
@@ -30,11 +30,13 @@ class Cluster:
         name: as kind knows it.
         control_plane_pid: the first process of the control plane's node, as seen here.
         address: the control plane's address among the nodes.
+        ours: whether it was made for this run.
     """
 
     name: str
     control_plane_pid: int
     address: str
+    ours: bool = False
 
     def kubeconfig(self) -> str:
         """Credentials for the API server at its address inside the cluster's network."""
@@ -90,7 +92,7 @@ def create(config: Path, image: str, name: str = NAME) -> Cluster:
     except StackError:
         delete(name)
         raise
-    return find(name)
+    return replace(find(name), ours=True)
 
 
 def names() -> list[str]:

@@ -16,7 +16,7 @@ import pytest
 from harness.clock import MONOTONIC
 from harness.faults import heal
 from harness.faults.disks import Disk
-from harness.faults.heal import LEFT_BEHIND, NOTHING, Run
+from harness.faults.heal import LEFT_BEHIND, NOTHING, Run, _deletion
 from harness.faults.observed import Marked, marked_processes, namespace, resume, start_ticks, stat_fields
 from harness.faults.remains import BrokenDisk, Network
 from harness.faults.watchdog import Watch
@@ -119,6 +119,21 @@ def test_what_is_left_is_named_with_its_command() -> None:
         "  restore it",
         "  kill -KILL 7",
     ] == said
+
+
+def test_pods_that_nobody_will_delete_go_with_their_cluster() -> None:
+    """A pod's process is not ended, it would come back: its cluster goes, or its namespace in a kept one."""
+    mine = Marked(7, 1, "S", "r1", "", "edge-kafka-0", "java", cluster="edge-harness")
+    kept = Marked(8, 1, "S", "r1", "", "edge-kafka-1", "java", cluster="edge-harness/edge")
+    odd = Marked(9, 1, "S", "r1", "", "edge-kafka-2", "java", cluster="x; reboot")
+    run = Run("r1", "", (mine, kept, odd), (), (), 0, beats=False)
+    alive = Run("r1", "", (mine,), (), (), 4711, beats=True)
+
+    assert run.orphans == ()
+    assert run.clusters == ("edge-harness", "edge-harness/edge")
+    assert alive.clusters == ()
+    assert _deletion("edge-harness") == ("kind", "delete", "cluster", "--name", "edge-harness")
+    assert _deletion("edge-harness/edge")[-3:] == ("delete", "namespace", "edge")
 
 
 def test_a_proxy_that_delays_is_ended(spawn: Spawn, tmp_path: Path) -> None:
