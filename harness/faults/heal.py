@@ -90,10 +90,8 @@ class Run:
     @property
     def clusters(self) -> tuple[str, ...]:
         """Where its pods are that nobody will delete; a pod's process would only be started again."""
-        names = {
-            process.cluster for process in self.processes if process.node and _CLUSTER.match(process.cluster)
-        }
-        return tuple(sorted(names)) if self.harness == 0 else ()
+        named = {process.cluster for process in self.processes if process.node}
+        return tuple(sorted(filter(_CLUSTER.match, named))) if self.harness == 0 else ()
 
     @property
     def proxies(self) -> tuple[Marked, ...]:

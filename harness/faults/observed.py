@@ -36,7 +36,7 @@ class Marked:
     fault: str = ""
     """The kind of fault that the process is: ``latency`` for a proxy that delays; empty: it is none."""
     cluster: str = ""
-    """``CLUSTER`` for a process of a kind cluster that the run made, ``CLUSTER/NAMESPACE`` of one it found."""
+    """Of a pod: ``CLUSTER`` in a kind cluster that the run made, ``CLUSTER/NAMESPACE`` in one it found."""
 
     @property
     def stopped(self) -> bool:

@@ -45,7 +45,7 @@ def test_a_cluster_is_made_and_deleted(programs: Callable[..., Told]) -> None:
     """Nothing is left of a cluster that was made for one run."""
     told = programs()
     with standing(reuse=False, keep=False) as made:
-        assert made == Cluster("edge-harness", 77, "172.18.0.2")
+        assert made == Cluster("edge-harness", 77, "172.18.0.2", ours=True)
 
     assert any("create cluster --name edge-harness" in words for words in told)
     assert told[-1] == "kind delete cluster --name edge-harness"
