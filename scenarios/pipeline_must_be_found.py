@@ -157,7 +157,7 @@ def test_poison_pill(run: Run) -> None:
 )
 def test_back_pressure_ends_the_job(run: Run) -> None:
     """Checkpoints wait behind a starved TaskManager's records; a job that tolerates no late one gives up."""
-    with run.load(rate=1_500):
+    with run.load(rate=4_000):
         run.hold_steady(seconds=8)
         with run.inject(starve(task_manager(1), share=0.05), seconds=45) as starved:
             run.require(starved.observed)
