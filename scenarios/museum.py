@@ -83,7 +83,7 @@ def test_watermark_waits_after_a_restart(run: Run) -> None:
 def test_expired_record_is_not_swallowed(run: Run) -> None:
     """FLINK-35749: results that expire in a sink without transactions end the attempt, and none is lost."""
     with run.load(rate=500):
-        run.hold_steady(seconds=8)
+        run.hold_steady(seconds=12)
         with run.inject(partition(flink(), "brokers"), seconds=150) as cut:
             run.require(cut.observed)
         run.expect_caught_up(within=120)
