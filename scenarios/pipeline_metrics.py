@@ -18,7 +18,7 @@ def test_vector_killed(run: Run) -> None:
 def test_metrics_wait_for_the_object_store(run: Run) -> None:
     """Metrics scraped while the object store is away are in its bucket once it is back."""
     with run.load(rate=500):
-        run.hold_steady(seconds=8)
+        run.hold_steady(seconds=12)
         with run.inject(partition(object_store(), vector_agent()), seconds=20) as cut:
             run.require(cut.observed)
         run.expect_caught_up(within=60)

@@ -99,7 +99,7 @@ def test_checkpoint_storage_read_only(run: Run) -> None:
 def test_narrow_uplink(run: Run) -> None:
     """An uplink of a megabit carries the archive of a quiet site, if slowly."""
     with run.load(rate=500):
-        run.hold_steady(seconds=8)
+        run.hold_steady(seconds=12)
         with run.inject(bandwidth(object_store(), to_mbit=1), seconds=30) as narrow:
             run.require(narrow.observed)
         run.expect_caught_up(within=90)
