@@ -68,6 +68,7 @@ GuaranteeName = Literal[
     "metrics_complete",
     "none_late",
     "one_quorum_leader",
+    "no_hanging_transaction",
 ]
 
 
@@ -291,6 +292,20 @@ class FencePassed(_Event):
     fences: tuple[Fence, ...]
 
 
+class TransactionSettled(_Event):
+    """A transaction was aborted, and ``watched_s`` later the partition it wrote to stood like this.
+
+    ``end`` is the log's end offset, ``stable`` its last stable offset; 0 both: nobody named them.
+    """
+
+    kind: Literal["transaction-settled"] = "transaction-settled"
+    topic: str
+    partition: int
+    end: int
+    stable: int
+    watched_s: float
+
+
 class RecoveryExpected(_Event):
     """The story asked that the fault before it be recovered from within ``within_s`` seconds."""
 
@@ -332,6 +347,7 @@ Event = Annotated[
     | NotExecuted
     | LoadEnded
     | FencePassed
+    | TransactionSettled
     | RecoveryExpected
     | Noted
     | Aborted

@@ -104,3 +104,8 @@ def none_late(*, allowed: int = 0) -> Guarantee:
 def one_quorum_leader() -> Guarantee:
     """No two brokers lead the metadata quorum for longer than a handover takes."""
     return Guarantee(name="one_quorum_leader")
+
+
+def no_hanging_transaction() -> Guarantee:
+    """Behind an aborted transaction the log lets its readers go on."""
+    return Guarantee(name="no_hanging_transaction")

@@ -17,14 +17,17 @@ from typing import Unpack
 from harness.errors import NotExpressible
 from harness.faults.nft import Cuts
 from harness.faults.prepare import prepare
+from harness.faults.selectors import LeaderOf
 from harness.faults.spec import FaultSpec
-from harness.scenario import TOPIC, LoadOptions, LoadRequest, Scenario
+from harness.load.request import LoadOptions, LoadRequest
+from harness.scenario import TOPIC, Scenario
 from harness.stack.assembly import listens_on
 from harness.stack.definition import StackDefinition
 from harness.stack.delays import Delays, delays_here
 from harness.stack.disks import disk_place
 from harness.stack.netns import NamespaceNode, Observer
 from harness.stack.seams import Node
+from harness.transactions import TOPIC as TRANSACTIONS
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,17 @@ class _Foreseen:
     observed: bool = True
 
 
+@dataclass(frozen=True)
+class _Unheard:
+    """Stands for a transactional producer."""
+
+    lines: list[str]
+    leader: LeaderOf
+
+    def abort(self) -> None:
+        self.lines.append("abort   a transaction whose record was not acknowledged")
+
+
 class Rehearsal:
     """Takes the part of ``Run`` and writes down what it is told."""
 
@@ -161,6 +175,13 @@ class Rehearsal:
         """Tell of the guard, which a live run would check."""
         if not holds:
             self.lines.append(f"require {why}")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[_Unheard]:
+        """Tell of the producer."""
+        self.lines.append("produce in transactions")
+        yield _Unheard(self.lines, LeaderOf(TRANSACTIONS, 0))
+        self.lines.append("watch   until the last stable offset is the end")
 
     def acked_in(self, *, seconds: float) -> int:
         """Tell of the wait; nothing is acknowledged in a rehearsal."""

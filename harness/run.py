@@ -20,6 +20,7 @@ from harness.interrupts import Interrupts
 from harness.ledger.reader import read_through_fence
 from harness.load.engine import LoadEngine, LoadProgress
 from harness.load.plan import LoadPlan
+from harness.load.request import LoadOptions, LoadRequest
 from harness.model import (
     Event,
     FencePassed,
@@ -33,9 +34,10 @@ from harness.model import (
 )
 from harness.order import Order, environment
 from harness.rundir import EventLog
-from harness.scenario import TOPIC, LoadOptions, LoadRequest
+from harness.scenario import TOPIC
 from harness.stack.local import LocalStack
 from harness.stack.seams import Node
+from harness.transactions import Transaction, transactional, watched
 from harness.waiting import NotYet, wait_for
 
 _DRAIN_S = 30.0
@@ -160,6 +162,15 @@ class LiveRun:
         self._display.say("upgrade the job")
         self._display.say(f"        {hops.upgrade()}")
         self._enter(Phase.RECOVER)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transactional producer while the block runs; then watch what became of its partition."""
+        logs, roles = self._order.directory.logs, self._stack.roles
+        with transactional(self._load_node().enter, roles, logs) as producer:
+            yield producer
+            self._display.now("watching the last stable offset")
+            self._record(watched(roles.bootstrap, producer.partition))
 
     def acked_in(self, *, seconds: float) -> int:
         """Count acknowledged records for *seconds*."""

@@ -20,10 +20,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict, Unpack
+from typing import Literal, Protocol, Unpack
 
 import pytest
-from pydantic import ValidationError
 
 from harness.errors import BadInput, unknown_name
 from harness.faults.degrade import (
@@ -48,6 +47,7 @@ from harness.faults.places import (
     zookeeper,
 )
 from harness.faults.selectors import (
+    LeaderOf,
     all_brokers,
     another_broker_than,
     broker,
@@ -59,8 +59,8 @@ from harness.faults.selectors import (
     together,
 )
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause, split, terminate
-from harness.load.shapes import Constant, Shape
-from harness.model import Budgets, Guarantee, Irregularities
+from harness.load.request import LoadOptions
+from harness.model import Budgets, Guarantee
 from harness.promises import (
     EVERYTHING,
     PIPELINE,
@@ -71,6 +71,7 @@ from harness.promises import (
     integrity,
     metrics_complete,
     no_duplicates,
+    no_hanging_transaction,
     no_loss,
     no_phantoms,
     none_late,
@@ -109,6 +110,7 @@ __all__ = [
     "loss",
     "metrics_complete",
     "no_duplicates",
+    "no_hanging_transaction",
     "no_loss",
     "no_phantoms",
     "none_late",
@@ -140,75 +142,25 @@ TOPIC = "orders"
 """The topic of a run's load, as selectors name it: ``leader_of("orders", 0)``."""
 
 
-class LoadOptions(TypedDict, total=False):
-    """What may be said of a load beside its rate; see ``LoadRequest``."""
-
-    partitions: int
-    replication: int
-    keys: int
-    record_bytes: int
-    producers: int
-    processes: int
-    shape: Shape
-    client: Mapping[str, str]
-    topic_config: Mapping[str, str]
-    disorder_ms: int
-    late_share: float
-    late_by_ms: int
-    clock_skew_ms: tuple[int, ...]
-    poison_share: float
-
-
-@dataclass(frozen=True, slots=True)
-class LoadRequest:
-    """A load as a story asks for it.
-
-    Args:
-        rate: records per second over all producers.
-        producers: Kafka producers, spread over *processes*.
-        shape: how the rate changes over time.
-        client: settings of the producers, over the load's defaults.
-        topic_config: settings of the topic, which is created for the load.
-        disorder_ms, late_share, late_by_ms, clock_skew_ms, poison_share: see ``Irregularities``.
-    """
-
-    rate: float
-    partitions: int = 12
-    replication: int = 3
-    keys: int = 1_200
-    record_bytes: int = 100
-    producers: int = 4
-    processes: int = 2
-    shape: Shape = field(default_factory=Constant)
-    client: Mapping[str, str] = field(default_factory=dict)
-    topic_config: Mapping[str, str] = field(default_factory=dict)
-    disorder_ms: int = 0
-    late_share: float = 0.0
-    late_by_ms: int = 10_000
-    clock_skew_ms: tuple[int, ...] = ()
-    poison_share: float = 0.0
-
-    @property
-    def irregular(self) -> Irregularities:
-        """What is to be wrong with the records, on purpose.
-
-        Raises:
-            BadInput: a share is not one, or a time is negative.
-        """
-        names = Irregularities.model_fields
-        try:
-            return Irregularities.model_validate({name: getattr(self, name) for name in names})
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise BadInput(f"{first['loc'][0]} of the load does not fit", why=first["msg"]) from error
-
-
 class Injected(Protocol):
     """A fault in force."""
 
     @property
     def observed(self) -> bool:
         """Whether probes proved its effect."""
+        ...
+
+
+class Transactional(Protocol):
+    """A transactional producer on a load node, which has committed one transaction."""
+
+    @property
+    def leader(self) -> LeaderOf:
+        """The leader of its partition; another broker coordinates its transactions."""
+        ...
+
+    def abort(self) -> None:
+        """Send a record in another one, give it up after five seconds without an answer, and abort."""
         ...
 
 
@@ -262,6 +214,10 @@ class Run(Protocol):
 
         Which of them is the stack's ``flink.upgrade``.
         """
+        ...
+
+    def transaction(self) -> AbstractContextManager[Transactional]:
+        """A transactional producer of its own; when the block ends its partition is watched for a while."""
         ...
 
     def acked_in(self, *, seconds: float) -> int:

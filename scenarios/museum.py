@@ -10,6 +10,7 @@ from harness.scenario import (
     flink,
     kill,
     metrics_complete,
+    no_hanging_transaction,
     none_late,
     one_quorum_leader,
     partition,
@@ -40,6 +41,31 @@ def test_quorum_leader_stays(run: Run) -> None:
 def test_quorum_leader_steps_down(run: Run) -> None:
     """Since Kafka 3.7 a quorum leader that is cut off from the others steps down."""
     _cut_the_controller_off(run)
+
+
+def _abort_unheard(run: Run) -> None:
+    with run.load(rate=100):
+        run.hold_steady(seconds=5)
+        with run.transaction() as transaction:
+            with run.inject(partition(transaction.leader, "clients"), seconds=1) as cut:
+                run.require(cut.observed)
+                transaction.abort()
+            run.expect_recovery(within=60)
+    run.verify()
+
+
+@scenario(
+    guarantees=[no_hanging_transaction()], expect="broken", nightly=True, settings={"kafka.version": "3.5.1"}
+)
+def test_late_record_hangs_its_transaction(run: Run) -> None:
+    """KAFKA-14402: a record that arrives after its transaction was aborted begins one that nobody ends."""
+    _abort_unheard(run)
+
+
+@scenario(guarantees=[no_hanging_transaction()], nightly=True, settings={"kafka.version": "3.9.1"})
+def test_late_record_is_refused(run: Run) -> None:
+    """Since Kafka 3.6 a leader asks the coordinator before it takes the first record of a transaction."""
+    _abort_unheard(run)
 
 
 def _kill_a_task_manager(run: Run) -> None:

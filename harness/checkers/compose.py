@@ -32,6 +32,7 @@ from harness.checkers import (
     phantoms,
     quorum,
     recovery,
+    transactions,
 )
 from harness.checkers.headlines import headline
 from harness.checkers.hops import outcomes
@@ -144,7 +145,8 @@ def _judge_records(judgement: Judgement, evidence: Evidence) -> None:
         return
     for name, check in _GUARANTEES.items():
         judgement.add(name, Kind.GUARANTEE, partial(check, evidence, sets))
-    judgement.add(quorum.NAME, Kind.GUARANTEE, lambda: quorum.check(evidence))
+    for each in (quorum, transactions):
+        judgement.add(each.NAME, Kind.GUARANTEE, partial(each.check, evidence))
 
 
 def _judge_hops(judgement: Judgement, evidence: Evidence) -> tuple[HopOutcome, ...]:

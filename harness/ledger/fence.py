@@ -164,6 +164,23 @@ def end_offsets(topic: Topic) -> list[int]:
     return _patient(observe, f"the end offsets of {topic.name}", _CALL_SECONDS)
 
 
+def end_and_stable(topic: Topic, partition: int) -> tuple[int, int]:
+    """The end offset of *partition* and its last stable offset, in this order.
+
+    Raises:
+        StackError: the partition did not name them.
+    """
+
+    def observe() -> tuple[int, int]:
+        found = []
+        for isolation in ("read_uncommitted", "read_committed"):
+            with _consumer(topic.bootstrap, isolation) as consumer:
+                found.append(_watermarks(consumer, topic.name, partition, _CALL_SECONDS)[1])
+        return found[0], found[1]
+
+    return _patient(observe, f"the end of {topic.name}/{partition}", _CALL_SECONDS)
+
+
 def _settled_ends(topic: Topic, seconds: float) -> list[tuple[int, int]]:
     """First and end offset of every partition, once no transaction is open."""
     patience = min(_CALL_SECONDS, seconds)

@@ -74,6 +74,11 @@ class KafkaAdmin:
             f"finding the coordinator of {group}", lambda: self._name(described.result().coordinator.id)
         )
 
+    def transaction_coordinator(self, identity: str) -> str:
+        """The coordinator of the transactions of *identity*, once there was one."""
+        state = "__transaction_state"
+        return self.leader(state, java_hash(identity) % len(self._topic(state).partitions))
+
     def prove_in_sync(self, name: str, seconds: float) -> str:
         """Return, with the proof in words, when every broker answers and every replica is in sync again."""
         self.wait_for_brokers(seconds)
@@ -251,3 +256,12 @@ class KafkaAdmin:
 
 QUIET = {"log_level": 0, "socket.connection.setup.timeout.ms": 2000, "reconnect.backoff.max.ms": 500}
 """librdkafka writes nothing to a user's terminal, and does not wait long for a broker that is away."""
+
+
+def java_hash(text: str) -> int:
+    """Kafka's positive ``String.hashCode()`` of *text*, by which coordinators are chosen."""
+    code = 0
+    for letter in text:
+        code = (31 * code + ord(letter)) & 0xFFFF_FFFF
+    signed = code - (1 << 32) if code >= 1 << 31 else code
+    return 0 if signed == -(1 << 31) else abs(signed)

@@ -9,9 +9,10 @@ from typing import Unpack
 import pytest
 
 from harness.bundle import fixtures, scenarios
+from harness.load.request import LoadOptions, LoadRequest
 from harness.model import Budgets
 from harness.rehearsal import Rehearsal
-from harness.scenario import LoadOptions, LoadRequest, Scenario, discover
+from harness.scenario import Scenario, discover
 from harness.stack.components import JobDefinition
 from harness.stack.definition import read_definition, stack_names
 

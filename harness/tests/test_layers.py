@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"stack"}),
     frozenset({"faults", "load", "probes", "checkers", "report", "machine", "audit"}),
     frozenset({"scenario", "display"}),
-    frozenset({"hops", "order"}),
+    frozenset({"hops", "order", "transactions"}),
     frozenset({"run", "rehearsal", "doctor"}),
     frozenset({"lifecycle", "launch"}),
     frozenset({"cli", "pytest_plugin", "benchmarks"}),

@@ -11,8 +11,8 @@ from harness.errors import BadInput
 from harness.ledger.fingerprint import id_hashes, values_of
 from harness.load.plan import LoadPlan
 from harness.load.readings import Carried, Readings
+from harness.load.request import LoadRequest
 from harness.model import Irregularities
-from harness.scenario import LoadRequest
 
 ZERO_MS = 1_700_000_000_000
 
