@@ -27,8 +27,9 @@ IMPATIENT = {
     "flink.config.execution.checkpointing.tolerable-failed-checkpoints": "0",
     "flink.config.execution.checkpointing.timeout": "8s",
     "flink.config.restart-strategy": "none",
+    "job.transaction_timeout_ms": "20000",
 }
-"""A checkpoint that takes longer than eight seconds ends the job."""
+"""A checkpoint that takes longer than eight seconds ends the job, and its transactions soon after it."""
 
 
 @scenario(
