@@ -68,21 +68,23 @@ class Turns:
         ran = stopped = 0.0
         try:
             while not self._ending.is_set():
-                self._process.send(signal.SIGSTOP)
                 # A whole stop each turn, and what it still owes to the share; then the run that this earns.
-                stopped += self._wait(_STOP_NANOS * rest + ran / run * rest - stopped, rest)
-                self._process.send(signal.SIGCONT)
-                ran += self._wait(stopped / rest * run - ran, run)
+                stopped += self._hold(signal.SIGSTOP, _STOP_NANOS * rest + ran / run * rest - stopped, rest)
+                ran += self._hold(signal.SIGCONT, stopped / rest * run - ran, run)
                 stopped, ran = stopped * _MEMORY, ran * _MEMORY
         except ProcessLookupError:
             return  # it died: whoever looks sees that
 
-    def _wait(self, owed_ns: float, share: float) -> int:
-        """Wait for what is owed to this half of the turn, within reason; returns what it took."""
-        usual = TURN_SECONDS * share
-        started = self._clock.now()
-        self._ending.wait(min(max(owed_ns / NANOS_PER_SECOND, usual / 4), 2 * usual))
-        return self._clock.now() - started
+    def _hold(self, number: signal.Signals, owed_ns: float, share: float) -> int:
+        """Begin this half of the turn with its signal, wait for what is owed to it within reason; its length.
+
+        Sending takes its time, too: a node may have several processes, which are looked for each time.
+        """
+        usual, began = TURN_SECONDS * share, self._clock.now()
+        self._process.send(number)
+        owed = min(max(owed_ns / NANOS_PER_SECOND, usual / 4), 2 * usual)
+        self._ending.wait(max(owed - seconds_between(began, self._clock.now()), 0.0))
+        return self._clock.now() - began
 
 
 @dataclass
