@@ -16,6 +16,7 @@ from harness.scenario import (
     partition,
     results_exact,
     results_single,
+    s3_refuses,
     s3_slow,
     scenario,
     starve,
@@ -42,8 +43,11 @@ def test_sink_without_exactly_once(run: Run) -> None:
     """A sink that is not exactly-once repeats the results since the last checkpoint."""
     with run.load(rate=1_500):
         run.hold_steady(seconds=8)
-        with run.inject(kill(task_manager(1)), seconds=3) as killed:
-            run.require(killed.observed)
+        with run.inject(s3_refuses(), seconds=10) as refusing:
+            run.require(refusing.observed)
+            run.require(run.acked_in(seconds=2) > 0, "nothing came that no checkpoint holds")
+            with run.inject(kill(task_manager(1)), seconds=3) as killed:
+                run.require(killed.observed)
         run.expect_caught_up(within=60)
     run.verify()
 
