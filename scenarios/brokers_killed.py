@@ -25,7 +25,7 @@ def test_controller_killed(run: Run) -> None:
     run.verify()
 
 
-@scenario(budgets={"recovery_s": 60})
+@scenario(budgets={"recovery_s": 60}, nightly=True)
 def test_two_brokers_killed(run: Run) -> None:
     """With two of three brokers dead writes stop, rather than be acknowledged and lost."""
     with run.load(rate=4_000):
