@@ -69,7 +69,9 @@ def build(image: Image, dockerfile: Path) -> None:
 
 
 def load(tags: Sequence[str], cluster: str) -> None:
-    """Bring images into every node of *cluster*."""
+    """Bring images into every node of *cluster*; none, where each was replaced."""
+    if not tags:
+        return
     argv = ["kind", "load", "docker-image", "--name", cluster, *tags]
     run(argv, what=f"images could not be loaded into {cluster}", seconds=_LOAD_S)
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import MissingAbility, StackError
 from harness.stack import images
-from harness.stack.images import Image, build, named, run
+from harness.stack.images import Image, build, load, named, run
 
 
 def an_image(folder: Path) -> Image:
@@ -46,6 +46,16 @@ def test_only_our_images_are_replaced() -> None:
     assert named("edge-harness/kafka", tags) == "edge-harness/kafka:3.5.1"
     assert named("edge-harness/other", tags) == "edge-harness/other"
     assert named("busybox:1.35", tags) == "busybox:1.35"
+
+
+def test_where_every_image_is_replaced_none_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """kind refuses an empty list, so it is not asked."""
+    told: list[list[str]] = []
+    monkeypatch.setattr(images, "run", lambda argv, **_: told.append(list(argv)))
+    load([], "edge-harness")
+    load(["edge-harness/kafka:3.5.1"], "edge-harness")
+
+    assert [argv[-1] for argv in told] == ["edge-harness/kafka:3.5.1"]
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
