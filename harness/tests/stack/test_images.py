@@ -49,7 +49,7 @@ def test_only_our_images_are_replaced() -> None:
 
 
 def test_where_every_image_is_replaced_none_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """kind refuses an empty list, so it is not asked."""
+    """An empty list is refused by kind, so it is not asked."""
     told: list[list[str]] = []
     monkeypatch.setattr(images, "run", lambda argv, **_: told.append(list(argv)))
     load([], "edge-harness")
