@@ -89,7 +89,7 @@ def test_an_image_that_is_nowhere_is_named(tmp_path: Path) -> None:
     done = harness("quickstart", "--reuse", "--set", "images.kafka=edge-harness/kafka:none", out=tmp_path)
 
     assert done.returncode == 2
-    assert "edge-harness/kafka:none" in done.stdout
+    assert "edge-harness/kafka:none" in done.stderr
     assert not namespaces() & {"edge-harness"}
 
 
