@@ -55,6 +55,8 @@ def prepare(stack: str, settings: Mapping[str, str], platform: str = "local") ->
     stack = on_kubernetes(stacks, stack) if platform == "kind" else stack
     folder = base_folder(stacks, stack)
     definition = read_definition(stacks, stack, settings)
+    if definition.kubernetes is not None and platform != "kind":
+        raise BadInput(f"the stack {stack} runs in Kubernetes", fix="--platform kind")
     jars = locked_jars(definition, bundle.fixtures() / "locks")
     check_parts(definition, folder)
     return Prepared(definition, folder, jars)

@@ -49,10 +49,10 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def standing(*, reuse: bool, keep: bool, image: str = "") -> Iterator[Cluster]:
+def standing(*, reuse: bool, keep: bool) -> Iterator[Cluster]:
     """A cluster while the block runs: made for it and deleted after, unless it is to be reused or kept."""
     found = reuse and NAME in names()
-    made = find() if found else create(bundle.fixtures() / "kind" / "cluster.yaml", image)
+    made = find() if found else create(bundle.fixtures() / "kind" / "cluster.yaml")
     try:
         yield made
     finally:
@@ -69,8 +69,8 @@ def secret(text: str) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def create(config: Path, image: str, name: str = NAME) -> Cluster:
-    """Make a cluster as *config* says from the node *image*.
+def create(config: Path, name: str = NAME) -> Cluster:
+    """Make a cluster as *config* says.
 
     Raises:
         BadInput: there is one of that name already.
@@ -84,11 +84,7 @@ def create(config: Path, image: str, name: str = NAME) -> Cluster:
         )
     argv = ["kind", "create", "cluster", "--name", name, "--config", str(config), "--wait", "180s"]
     try:
-        run(
-            [*argv, *(["--image", image] if image else [])],
-            what=f"cluster {name} could not be made",
-            seconds=_MADE_S,
-        )
+        run(argv, what=f"cluster {name} could not be made", seconds=_MADE_S)
     except StackError:
         delete(name)
         raise

@@ -76,7 +76,7 @@ def load(tags: Sequence[str], cluster: str) -> None:
     run(argv, what=f"images could not be loaded into {cluster}", seconds=_LOAD_S)
 
 
-def run(argv: Sequence[str], *, what: str, seconds: float, stdin: str = "") -> str:
+def run(argv: Sequence[str], *, what: str, seconds: float) -> str:
     """What *argv* prints.
 
     Raises:
@@ -84,7 +84,7 @@ def run(argv: Sequence[str], *, what: str, seconds: float, stdin: str = "") -> s
         StackError: it failed, or took longer than *seconds*; *what* with its last words.
     """
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
     except FileNotFoundError as error:
         raise MissingAbility(f"there is no {argv[0]} in PATH", fix=f"install {argv[0]}") from error
     except subprocess.TimeoutExpired as error:

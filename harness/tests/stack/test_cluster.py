@@ -24,7 +24,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
         told: Told = []
         clusters = list(known)
 
-        def run(argv: Sequence[str], *, what: str, seconds: float, stdin: str = "") -> str:
+        def run(argv: Sequence[str], *, what: str, seconds: float) -> str:
             words = " ".join(argv)
             told.append(words)
             if refuses and refuses in words:

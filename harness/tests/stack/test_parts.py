@@ -176,3 +176,10 @@ def test_the_bucket_of_an_address_is_its_first_part() -> None:
     """With and without a folder in it."""
     assert bucket_of("s3://edge-archive/records/of/this") == "edge-archive"
     assert bucket_of("s3://edge-archive") == "edge-archive"
+
+
+def test_a_stack_of_pods_is_refused_on_another_platform() -> None:
+    """Its addresses are names that only a cluster knows, so it is told before anything starts."""
+    with pytest.raises(BadInput, match=r"the stack edge-plain runs in Kubernetes\. Fix: --platform kind"):
+        prepare("edge-plain", {})
+    assert prepare("edge", {}, "kind").definition.name == "edge-plain"
