@@ -21,6 +21,8 @@ from harness.checkers import (
     availability,
     behind,
     caught_up,
+    clocks,
+    cross_check,
     disturbances,
     duplicates,
     integrity,
@@ -34,10 +36,12 @@ from harness.checkers import (
     recovery,
     transactions,
 )
+from harness.checkers.guarantees import RecordCheck
 from harness.checkers.headlines import headline
 from harness.checkers.hops import outcomes
-from harness.checkers.sequences import History, history
+from harness.checkers.sequences import history
 from harness.checkers.timeline import phases, timeline
+from harness.errors import ExitCode
 from harness.findings import (
     Finding,
     HopOutcome,
@@ -49,16 +53,31 @@ from harness.findings import (
     Unavailability,
 )
 from harness.ledger.evidence import Evidence
-from harness.model import Aborted, EnvironmentSeen, NotExecuted, PipelinePlanned, RunEnded
+from harness.model import (
+    Aborted,
+    EnvironmentSeen,
+    LoadPlanned,
+    NotExecuted,
+    PipelinePlanned,
+    RunEnded,
+    RunStarted,
+    WorkloadPlanned,
+)
+from harness.oracle.tally import SecondCount
 from harness.verdict import Kind, Verdict, exit_code, worst
 
 T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
-_GUARANTEES: dict[str, Callable[[Evidence, History], Finding]] = {
-    each.NAME: each.check for each in (loss, duplicates, order, phantoms, integrity)
-}
+RECORD_CHECKS: tuple[RecordCheck, ...] = (
+    loss.check,
+    duplicates.check,
+    order.check,
+    phantoms.check,
+    integrity.check,
+)
+"""What is judged of records, in the order of the findings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +112,16 @@ class Judgement:
             self.findings.append(found)
 
 
-def judge(evidence: Evidence, *, harness_version: str) -> RunDocument:
-    """Run every checker and merge what they say.
+def judge(
+    evidence: Evidence,
+    *,
+    harness_version: str,
+    second: SecondCount | None = None,
+    workloads: Callable[[], tuple[Finding, ...]] = tuple,
+) -> RunDocument:
+    """Run every checker and merge what they say; given a *second* count, hold theirs against it.
+
+    *workloads* judges the histories beside the ledger, which checkers of ledgers know nothing of.
 
     Raises:
         EvidenceError: the run has no beginning, so there is nothing to judge.
@@ -102,12 +129,27 @@ def judge(evidence: Evidence, *, harness_version: str) -> RunDocument:
     started = evidence.started
     judgement = Judgement()
     _judge_records(judgement, evidence)
+    nothing: tuple[Finding, ...] = ()
+    judgement.findings += judgement.attempt("workloads", Kind.SOUNDNESS, workloads, nothing)
     hops = _judge_hops(judgement, evidence)
     measured = _judge_times(judgement, evidence)
     _judge_soundness(judgement, evidence)
-    findings = tuple(judgement.findings)
-    aborted = evidence.last(Aborted)
-    code = exit_code([(f.kind, f.verdict) for f in findings], aborted=aborted is not None and aborted.by_user)
+    if second is not None:
+        again = partial(cross_check.check, evidence, tuple(judgement.findings), second)
+        judgement.add(cross_check.NAME, Kind.SOUNDNESS, again)
+    return _document(started, evidence, tuple(judgement.findings), hops, measured, harness_version)
+
+
+def _document(
+    started: RunStarted,
+    evidence: Evidence,
+    findings: tuple[Finding, ...],
+    hops: tuple[HopOutcome, ...],
+    measured: Measured,
+    harness_version: str,
+) -> RunDocument:
+    """What was found, with what the run tells of itself."""
+    code = _code(evidence, findings)
     return RunDocument(
         run_id=started.run_id,
         scenario=started.scenario,
@@ -127,11 +169,7 @@ def judge(evidence: Evidence, *, harness_version: str) -> RunDocument:
         latency=measured.latency,
         load=measured.load,
         hops=hops,
-        not_executed=tuple(
-            NotExecutedPart(part=event.part, reason=event.reason)
-            for event in evidence.events
-            if isinstance(event, NotExecuted)
-        ),
+        not_executed=_not_executed(evidence),
         phases=_phases(evidence),
         environment=_environment(evidence),
         command=started.command,
@@ -139,14 +177,30 @@ def judge(evidence: Evidence, *, harness_version: str) -> RunDocument:
     )
 
 
+def _code(evidence: Evidence, findings: tuple[Finding, ...]) -> ExitCode:
+    aborted = evidence.last(Aborted)
+    by_user = aborted is not None and aborted.by_user
+    return exit_code([(finding.kind, finding.verdict) for finding in findings], aborted=by_user)
+
+
+def _not_executed(evidence: Evidence) -> tuple[NotExecutedPart, ...]:
+    told = (event for event in evidence.events if isinstance(event, NotExecuted))
+    return tuple(NotExecutedPart(part=event.part, reason=event.reason) for event in told)
+
+
 def _judge_records(judgement: Judgement, evidence: Evidence) -> None:
     sets = judgement.attempt("ledger_readable", Kind.SOUNDNESS, lambda: history(evidence), None)
     if sets is None:
         return
-    for name, check in _GUARANTEES.items():
-        judgement.add(name, Kind.GUARANTEE, partial(check, evidence, sets))
+    for check in RECORD_CHECKS if _is_loaded(evidence) else ():
+        judgement.add(check.name, Kind.GUARANTEE, partial(check, evidence, sets))
     for each in (quorum, transactions):
         judgement.add(each.NAME, Kind.GUARANTEE, partial(each.check, evidence))
+
+
+def _is_loaded(evidence: Evidence) -> bool:
+    """Whether there is a ledger to judge: the evidence of workloads alone is their histories."""
+    return evidence.last(LoadPlanned) is not None or evidence.last(WorkloadPlanned) is None
 
 
 def _judge_hops(judgement: Judgement, evidence: Evidence) -> tuple[HopOutcome, ...]:
@@ -160,6 +214,8 @@ def _judge_hops(judgement: Judgement, evidence: Evidence) -> tuple[HopOutcome, .
 
 
 def _judge_times(judgement: Judgement, evidence: Evidence) -> Measured:
+    if not _is_loaded(evidence):
+        return Measured((), (), {}, None)
     time = judgement.attempt("timeline", Kind.SOUNDNESS, lambda: timeline(evidence), None)
     reached = judgement.attempt("load_reached", Kind.BUDGET, lambda: load.reached(evidence), None)
     if time is None:
@@ -188,6 +244,7 @@ def _judge_times(judgement: Judgement, evidence: Evidence) -> Measured:
 def _judge_soundness(judgement: Judgement, evidence: Evidence) -> None:
     faults = disturbances.disturbances(evidence)
     judgement.add("ledger_whole", Kind.SOUNDNESS, lambda: load.check_agreement(evidence))
+    judgement.add(clocks.NAME, Kind.SOUNDNESS, lambda: clocks.check(evidence))
     judgement.add("faults_observed", Kind.SOUNDNESS, lambda: disturbances.check_effects(evidence, faults))
     judgement.add("faults_healed", Kind.SOUNDNESS, lambda: disturbances.check_healing(evidence, faults))
     judgement.add("run_complete", Kind.SOUNDNESS, lambda: _check_complete(evidence))

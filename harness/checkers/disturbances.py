@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from harness.checkers.guarantees import records
 from harness.findings import MAX_WITNESSES, FaultOutcome, Finding, Witness
+from harness.journal_entry import JournalEntry
 from harness.ledger.evidence import Evidence
-from harness.model import JournalEntry, Phase, PhaseEntered
+from harness.model import Phase, PhaseEntered
 from harness.verdict import Kind, Verdict
 
 

@@ -9,6 +9,7 @@ it comes from, by kind:
   last heartbeat. The controller looks every heartbeat interval.
 * A controller that dies is replaced first, and the new one gives every broker
   a fresh session.
+* With ZooKeeper it is ZooKeeper's session that runs out, the controller's too.
 * A broker that stops cleanly hands its leaderships over within a heartbeat.
 * A request that is under way to a silent leader dies with the client's request
   timeout, or gets through when the leader is back, whichever comes first. TCP doubles
@@ -31,11 +32,12 @@ used for a setting that the cluster did not tell.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _DEFAULT_MS = {
     "broker.session.timeout.ms": 9_000,
     "broker.heartbeat.interval.ms": 2_000,
+    "zookeeper.session.timeout.ms": 18_000,
     "controller.quorum.fetch.timeout.ms": 2_000,
     "controller.quorum.election.timeout.ms": 1_000,
     "controller.quorum.election.backoff.max.ms": 1_000,
@@ -51,12 +53,25 @@ _ELECTION = (
     "controller.quorum.election.timeout.ms",
     "controller.quorum.election.backoff.max.ms",
 )
+_IN_ZOOKEEPER = ("zookeeper.session.timeout.ms",)
+"""What runs out when a broker dies that keeps its metadata in ZooKeeper, the controller's own session too."""
+
 _RESUME = ("broker.heartbeat.interval.ms", "client.retry.backoff.max.ms")
 _REJOIN = (*_RESUME, "client.reconnect.backoff.max.ms")
 
 
 _PRESENT = frozenset({"loss", "bandwidth", "starve", "latency"})
 """Kinds that hinder a broker and leave it there."""
+
+LIKE = {
+    **dict.fromkeys(("pod_delete", "image_missing", "out_of_memory"), "kill"),
+    **dict.fromkeys(("machine_stop", "machine_reboot"), "kill"),
+    **dict.fromkeys(("drain", "rolling_update"), "terminate"),
+    **dict.fromkeys(("machine_pause", "network_policy"), "pause"),
+    "unlisted": "latency",
+    "cpu_limit": "starve",
+}
+"""Kinds that an orchestrator makes, and the kind that brokers and clients take each for."""
 
 _HINDERING = frozenset({"loss", "bandwidth", "starve", "disk_full", "disk_read_only"})
 _KNOWN = frozenset({"kill", "terminate", "pause", "partition"}) | _PRESENT | _HINDERING
@@ -96,9 +111,11 @@ def expected(impact: Impact, effective: Mapping[str, str]) -> Expected | None:
     """The expectation for *impact* under the *effective* settings; None for a kind it does not know."""
     if impact.touches == "others":
         return Expected(0.0, "the fault touches no broker and no producer's way to one")
+    impact = replace(impact, kind=LIKE.get(impact.kind, impact.kind))
     if impact.kind not in _KNOWN:
         return None
-    election = _sum(effective, *_ELECTION) if impact.controls else _NOTHING
+    quorum = impact.controls and not _in_zookeeper(effective)
+    election = _sum(effective, *_ELECTION) if quorum else _NOTHING
     if _starves_writes(impact, effective):
         return _held(impact) + _sum(effective, *_RESUME) + election
     if impact.kind in _HINDERING:
@@ -114,7 +131,7 @@ def _of_one_broker(impact: Impact, effective: Mapping[str, str], election: Expec
         case "terminate":
             return _sum(effective, *_RESUME) + election
         case "kill":
-            return election + _sum(effective, *_SESSION)
+            return election + _sum(effective, *_session(effective))
     return _silenced(impact, effective, election)
 
 
@@ -130,14 +147,14 @@ def _silenced(impact: Impact, effective: Mapping[str, str], election: Expected) 
 
 def _hindered(impact: Impact, effective: Mapping[str, str], election: Expected) -> Expected:
     """A broker that serves badly or not at all, with or without its session."""
-    fenced = election + _sum(effective, *_SESSION)
+    fenced = election + _sum(effective, *_session(effective))
     waited = max(_held(impact), _freed(impact, effective), key=lambda each: each.seconds)
     return max(fenced, waited + _sum(effective, *_REJOIN), key=lambda each: each.seconds)
 
 
 def _unheard(impact: Impact, effective: Mapping[str, str], election: Expected) -> Expected:
     """A broker that is there but not heard: paused, or cut off from the other brokers."""
-    fenced = election + _sum(effective, *_SESSION)
+    fenced = election + _sum(effective, *_session(effective))
     if not impact.leads:
         return fenced
     freed = _freed(impact, effective)
@@ -157,6 +174,14 @@ def _starves_writes(impact: Impact, effective: Mapping[str, str]) -> bool:
         return False
     least = int(effective.get("topic.min.insync.replicas") or effective.get("min.insync.replicas") or 1)
     return impact.replication - impact.down < min(least, impact.replication)
+
+
+def _session(effective: Mapping[str, str]) -> tuple[str, ...]:
+    return _IN_ZOOKEEPER if _in_zookeeper(effective) else _SESSION
+
+
+def _in_zookeeper(effective: Mapping[str, str]) -> bool:
+    return effective.get("zookeeper.connect", "None") not in {"", "None"}
 
 
 def _client_timeout(effective: Mapping[str, str]) -> str:

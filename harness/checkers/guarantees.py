@@ -17,13 +17,14 @@ does not ask for ``no_loss``, or it is told of the loss.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.checkers.fences import Coverage, coverage
 from harness.checkers.sequences import History
-from harness.findings import MAX_WITNESSES, Finding, Witness
+from harness.findings import MAX_WITNESSES, NOT_ASKED, Finding, Witness
 from harness.ledger.evidence import Attempts, Evidence
 from harness.model import Guarantee
 from harness.verdict import Kind, Verdict
@@ -45,6 +46,47 @@ class Count:
     doubt: str = ""
     witnesses: tuple[Witness, ...] = ()
     excused: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one record checker counted in some of a run's partitions; partitions add up.
+
+    ``groups`` are the witnesses in the order in which they are shown: group by group, each by
+    partition. So the sum of the partitions' tallies, in their order, is the tally of all of them.
+    """
+
+    counted: dict[str, int]
+    groups: tuple[tuple[Witness, ...], ...] = ()
+
+    @property
+    def witnesses(self) -> tuple[Witness, ...]:
+        """The first witnesses of all groups, at most as many as a finding holds."""
+        return tuple(witness for group in self.groups for witness in group)[:MAX_WITNESSES]
+
+    def __getitem__(self, name: str) -> int:
+        return self.counted[name]
+
+    def __add__(self, later: Tally) -> Tally:
+        """This tally and that of partitions behind it."""
+        return Tally(
+            {name: number + later.counted[name] for name, number in self.counted.items()},
+            tuple((a + b)[:MAX_WITNESSES] for a, b in zip(self.groups, later.groups, strict=True)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCheck:
+    """One record checker: *count* what some partitions hold, *conclude* from the sum over all of them."""
+
+    name: str
+    count: Callable[[Evidence, History, Coverage], Tally]
+    conclude: Callable[[Evidence, Tally, Coverage], Finding]
+
+    def __call__(self, evidence: Evidence, history: History) -> Finding:
+        """Count and conclude at once: *history* holds every partition of the run."""
+        covered = coverage(evidence, history)
+        return self.conclude(evidence, self.count(evidence, history, covered), covered)
 
 
 def judged(name: str, evidence: Evidence, count: Count) -> Finding:
@@ -138,4 +180,4 @@ def _limit(name: str, asked: Guarantee | None) -> str:
 def _excused(verdict: Verdict, asked: Guarantee | None, violations: int) -> dict[str, int]:
     if verdict is Verdict.FAIL or not violations:
         return {}
-    return {"allowed by the scenario" if asked else "not asked for by the scenario": violations}
+    return {"allowed by the scenario" if asked else NOT_ASKED: violations}

@@ -7,7 +7,7 @@ from harness.checkers.guarantees import records
 from harness.errors import ExitCode
 from harness.findings import Finding, Recovery
 from harness.ledger.evidence import Evidence
-from harness.model import Aborted, Outcome
+from harness.model import Aborted, LoadPlanned, Outcome, WorkloadEnded
 from harness.verdict import Kind, Verdict
 
 
@@ -31,6 +31,10 @@ def headline(
 
 
 def _held(evidence: Evidence, findings: tuple[Finding, ...]) -> str:
+    played = [event for event in evidence.events if isinstance(event, WorkloadEnded)]
+    if played and evidence.last(LoadPlanned) is None:
+        done = records(sum(event.operations for event in played), "operation")
+        return f"No anomaly in {done} of {' and '.join(event.workload for event in played)}"
     acked = records(_acknowledged(evidence), "acknowledged record")
     clean = {f.checker for f in findings if f.kind is Kind.GUARANTEE and not f.violations}
     if "no_loss" not in clean:
@@ -77,10 +81,11 @@ def _fault_names(evidence: Evidence) -> list[str]:
 
 
 def _slowest(returned: tuple[Recovery, ...]) -> str:
-    known = [(one.first_ack_s, one) for one in returned if one.first_ack_s is not None]
+    known = [(one.at_most_s or one.first_ack_s, one) for one in returned if one.first_ack_s is not None]
     if not known:
         return ""
-    seconds, one = max(known, key=lambda pair: pair[0])
+    _, one = max(known, key=lambda pair: pair[0] or 0.0)
     # A fault that touches no broker is expected to cost nothing; to say so of the slowest says nothing.
     expected = f", expected ≤ {one.expected_s:.1f} s" if one.expected_s else ""
-    return f"; slowest return to service {seconds:.1f} s{expected}"
+    unseen = f" ({one.unseen})" if one.unseen else ""
+    return f"; slowest return to service {one.measured}{expected}{unseen}"

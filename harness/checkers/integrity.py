@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.checkers.fences import coverage
-from harness.checkers.guarantees import Count, judged, records, sentence
+from harness.checkers.fences import Coverage
+from harness.checkers.guarantees import Count, RecordCheck, Tally, judged, records, sentence
 from harness.checkers.sequences import History
 from harness.findings import MAX_WITNESSES, Finding, Witness
 from harness.ledger.evidence import Evidence, Ints, Reads
@@ -19,22 +19,34 @@ from harness.model import ReadState
 
 NAME = "integrity"
 
+_BAD = tuple(state for state in ReadState if state is not ReadState.GOOD)
 
-def check(evidence: Evidence, history: History) -> Finding:
+
+def count(evidence: Evidence, history: History, covered: Coverage) -> Tally:  # noqa: ARG001 - as all of them
     """Count the records that were read corrupt, foreign or misrouted."""
     reads = evidence.reads
-    read = int(reads.count.sum())
     damaged = _damaged(reads)
-    bad = {s: int((reads.state[damaged] == s).sum()) for s in ReadState if s is not ReadState.GOOD}
-    count = Count(
+    return Tally(
+        {"read": int(reads.count.sum())} | {s.name: int((reads.state[damaged] == s).sum()) for s in _BAD},
+        (tuple(_witness(reads, row) for row in damaged[:MAX_WITNESSES].tolist()),),
+    )
+
+
+def conclude(evidence: Evidence, tally: Tally, covered: Coverage) -> Finding:
+    """Judge the records that were read corrupt, foreign or misrouted."""
+    read, bad = tally["read"], {state.name: tally[state.name] for state in _BAD}
+    counted = Count(
         compared={"read": read},
         violations=sum(bad.values()),
         held=f"All {records(read, 'record')} read are whole and where they belong.",
-        broken=sentence(f"{records(n)} {state.name.lower()}" if n else "" for state, n in bad.items()),
-        doubt="" if not read else coverage(evidence, history).why_not(),
-        witnesses=tuple(_witness(reads, row) for row in damaged[:MAX_WITNESSES].tolist()),
+        broken=sentence(f"{records(n)} {name.lower()}" if n else "" for name, n in bad.items()),
+        doubt="" if not read else covered.why_not(),
+        witnesses=tally.witnesses,
     )
-    return judged(NAME, evidence, count)
+    return judged(NAME, evidence, counted)
+
+
+check = RecordCheck(NAME, count, conclude)
 
 
 def _damaged(reads: Reads) -> Ints:

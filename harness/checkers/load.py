@@ -2,8 +2,9 @@
 
 The send error is the harness's own lateness, actual minus intended send. When
 it is beyond its budget the harness was starved, and a missed budget of time
-says nothing about the stack. Locust counts batches and the ledger rows; a batch
-that ended mixed has several rows in a row, which count as one batch.
+says nothing about the stack. Nor does it when a worker of the load was lost.
+Locust counts batches and the ledger rows; a batch that ended mixed has several
+rows in a row, which count as one batch.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def send_error_p99_ms(evidence: Evidence) -> float | None:
 
 
 def starvation(evidence: Evidence) -> str:
-    """How the harness was late beyond its own budget, as a clause; empty when it was not."""
+    """How the harness itself was late beyond its budget, or lost a worker, as a clause; empty: neither."""
+    if (unclean := _unclean(evidence)) is not None:
+        return f"the load itself did not end cleanly: {unclean.detail}"
     late, limit = send_error_p99_ms(evidence), evidence.started.budgets.send_error_p99_ms
     if late is None or late <= limit:
         return ""
@@ -103,7 +106,7 @@ def check_agreement(evidence: Evidence) -> Finding | None:
 
 def _doubts(evidence: Evidence, ends: list[LoadEnded], batches: int, failed: int) -> list[str]:
     counted, lost = sum(e.locust_requests for e in ends), sum(e.locust_failures for e in ends)
-    unclean = next((event for event in ends if not event.clean), None)
+    unclean = _unclean(evidence)
     again = attempted_twice(evidence)
     differ = f"Locust counted {counted:,} requests, the ledger {batches:,} batches"
     doubts = {
@@ -115,6 +118,12 @@ def _doubts(evidence: Evidence, ends: list[LoadEnded], batches: int, failed: int
         f"Locust counted {lost:,} failures, the ledger {failed:,}": bool(ends) and lost != failed,
     }
     return [doubt for doubt, holds in doubts.items() if holds]
+
+
+def _unclean(evidence: Evidence) -> LoadEnded | None:
+    """The first load that did not end as it should."""
+    ends = (event for event in evidence.events if isinstance(event, LoadEnded))
+    return next((event for event in ends if not event.clean), None)
 
 
 def _batches(evidence: Evidence) -> tuple[int, int]:

@@ -13,8 +13,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.checkers.fences import Coverage, coverage, read_offsets
-from harness.checkers.guarantees import Count, acked_offset, judged, record_witness, records, sentence
+from harness.checkers.fences import Coverage, read_offsets
+from harness.checkers.guarantees import (
+    Count,
+    RecordCheck,
+    Tally,
+    acked_offset,
+    judged,
+    record_witness,
+    records,
+    sentence,
+)
 from harness.checkers.sequences import History
 from harness.checkers.spans import Spans, union
 from harness.findings import MAX_WITNESSES, Finding, Witness
@@ -24,13 +33,25 @@ from harness.model import Outcome
 NAME = "no_loss"
 
 
-def check(evidence: Evidence, history: History) -> Finding:
-    """Count the acknowledged records that a complete fence proves lost."""
-    covered = coverage(evidence, history)
+def count(evidence: Evidence, history: History, covered: Coverage) -> Tally:
+    """Count the acknowledged records, those that did not come back, and those proven lost."""
     missing = history.acked - history.seen
     lost = (missing & history.lanes.of_partitions(covered.fences)) - _deleted(evidence, history, covered)
-    acked, unseen, gone = history.acked.count(), (missing - lost).count(), lost.count()
-    count = Count(
+    return Tally(
+        {
+            "acknowledged": history.acked.count(),
+            "unseen": (missing - lost).count(),
+            "lost": lost.count(),
+            "found": (history.unknown & history.seen).count(),
+        },
+        (tuple(_witnesses(evidence, history, covered, lost)),),
+    )
+
+
+def conclude(evidence: Evidence, tally: Tally, covered: Coverage) -> Finding:
+    """Judge the acknowledged records that a complete fence proves lost."""
+    acked, gone = tally["acknowledged"], tally["lost"]
+    counted = Count(
         compared={
             "acknowledged": acked,
             "covered partitions": len(covered.fences) if acked else 0,
@@ -38,11 +59,14 @@ def check(evidence: Evidence, history: History) -> Finding:
         violations=gone,
         held=f"All {records(acked, 'acknowledged record')} came back.",
         broken=f"{gone:,} of {records(acked, 'acknowledged record')} lost.",
-        doubt=_doubt(acked, unseen, covered),
-        witnesses=tuple(_witnesses(evidence, history, covered, lost)),
-        excused={"undecided and found": found} if (found := (history.unknown & history.seen).count()) else {},
+        doubt=_doubt(acked, tally["unseen"], covered),
+        witnesses=tally.witnesses,
+        excused={"undecided and found": tally["found"]} if tally["found"] else {},
     )
-    return judged(NAME, evidence, count)
+    return judged(NAME, evidence, counted)
+
+
+check = RecordCheck(NAME, count, conclude)
 
 
 def _doubt(acked: int, unseen: int, covered: Coverage) -> str:
@@ -62,9 +86,9 @@ def _deleted(evidence: Evidence, history: History, covered: Coverage) -> Spans:
     if not start:
         return Spans()
     first = np.asarray([start.get(p, 0) for p in attempts.partition.tolist()], np.int64)
-    # An acknowledgement without an offset (-1) may have been below the start as well.
     below = np.clip(first - attempts.base_offset, 0, attempts.count)
-    below = np.where((attempts.base_offset < 0) & (first > 0), attempts.count, below)
+    # An acknowledgement without an offset (-1) may have been below the start as well, where there is one.
+    below = np.where(attempts.base_offset < 0, np.where(first > 0, attempts.count, 0), below)
     below = np.where(attempts.outcome == Outcome.OK, below, 0)
     low = lanes.base[lanes.find(attempts.partition, attempts.producer)[0]] + attempts.first_seq
     return union(low, low + below)

@@ -11,16 +11,32 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.ledger.evidence import Attempts, Evidence, Ints, Reads
-from harness.model import Event, Fence, FencePassed, JournalEntry, LoadEnded, Outcome, ReadState, RunEnded
+from harness.checkers.mutate_rows import (
+    NoRoom,
+    acked_record,
+    chosen,
+    cut_out,
+    end_of,
+    fences,
+    good_read,
+    moved,
+    part_of,
+    past_the_end,
+    pick,
+    with_fences,
+    with_outcome,
+    with_rows,
+    without,
+)
+from harness.journal_entry import JournalEntry
+from harness.ledger.evidence import Evidence
+from harness.model import Event, LoadEnded, Outcome, ReadState, RunEnded
 from harness.verdict import Verdict
 
-C = TypeVar("C", Attempts, Reads)
 Change = Callable[[Evidence, random.Random], Evidence]
 
 
@@ -36,42 +52,40 @@ class Mutation:
 
 def drop_record(evidence: Evidence, chance: random.Random) -> Evidence:
     """One acknowledged record does not come back."""
-    row = _acked_read(evidence, chance)
-    before, _, after = _cut_out(evidence.reads, row, chance)
-    return replace(evidence, reads=_rows(evidence.reads, row, [before, after]))
+    one = acked_record(evidence, chance)
+    before, _, after = cut_out(evidence.reads, one.read, one.at)
+    return replace(evidence, reads=with_rows(evidence.reads, one.read, [before, after]))
 
 
 def duplicate_record(evidence: Evidence, chance: random.Random) -> Evidence:
     """One record lies a second time at the end of its partition."""
-    reads = evidence.reads
-    row = chance.randrange(len(reads.count))
-    _, copy, _ = _cut_out(reads, row, chance)
-    end = _end_of(reads, int(reads.partition[row]))
-    return _past_the_end(evidence, _rows(reads, None, [replace(copy, first_offset=np.asarray([end]))]))
+    reads, one = evidence.reads, acked_record(evidence, chance)
+    _, copy, _ = cut_out(reads, one.read, one.at)
+    end = end_of(reads, int(reads.partition[one.read]))
+    return past_the_end(evidence, with_rows(reads, None, [replace(copy, first_offset=np.asarray([end]))]))
 
 
 def swap_records(evidence: Evidence, chance: random.Random) -> Evidence:
     """Two neighbours of one producer change places."""
-    reads = evidence.reads
-    row = int(chance.choice(np.flatnonzero(reads.count >= 2).tolist()))
+    reads, row = evidence.reads, good_read(evidence, chance, least=2)
     at = chance.randrange(int(reads.count[row]) - 1)
-    before, first = _part(reads, row, 0, at), _part(reads, row, at, at + 1)
-    second, after = _part(reads, row, at + 1, at + 2), _part(reads, row, at + 2, int(reads.count[row]))
+    before, first = part_of(reads, row, 0, at), part_of(reads, row, at, at + 1)
+    second, after = part_of(reads, row, at + 1, at + 2), part_of(reads, row, at + 2, int(reads.count[row]))
     swapped = [
         replace(second, first_offset=first.first_offset),
         replace(first, first_offset=second.first_offset),
     ]
-    return replace(evidence, reads=_rows(reads, row, [before, *swapped, after]))
+    return replace(evidence, reads=with_rows(reads, row, [before, *swapped, after]))
 
 
 def damage_record(state: ReadState) -> Change:
     """One record comes back in *state* instead of good."""
 
     def apply(evidence: Evidence, chance: random.Random) -> Evidence:
-        row = chance.randrange(len(evidence.reads.count))
-        before, one, after = _cut_out(evidence.reads, row, chance)
+        row, at = _any_record(evidence, chance)
+        before, one, after = cut_out(evidence.reads, row, at)
         bad = replace(one, state=np.asarray([int(state)]))
-        return replace(evidence, reads=_rows(evidence.reads, row, [before, bad, after]))
+        return replace(evidence, reads=with_rows(evidence.reads, row, [before, bad, after]))
 
     return apply
 
@@ -79,40 +93,40 @@ def damage_record(state: ReadState) -> Change:
 def add_phantom(evidence: Evidence, chance: random.Random) -> Evidence:
     """A record comes back that its producer never attempted nor announced."""
     reads = evidence.reads
-    row = chance.randrange(len(reads.count))
-    _, stranger, _ = _cut_out(reads, row, chance)
+    row, at = _any_record(evidence, chance)
+    _, stranger, _ = cut_out(reads, row, at)
     beyond = int(max(evidence.announced.until_seq.max(initial=0), reads.first_seq.max() + reads.count.max()))
-    end = _end_of(reads, int(reads.partition[row]))
+    end = end_of(reads, int(reads.partition[row]))
     made = replace(stranger, first_seq=np.asarray([beyond + 1]), first_offset=np.asarray([end]))
-    return _past_the_end(evidence, _rows(reads, None, [made]))
+    return past_the_end(evidence, with_rows(reads, None, [made]))
 
 
 def refuse_attempt(evidence: Evidence, chance: random.Random) -> Evidence:
     """A batch that came back was reported as refused."""
-    return _with_outcome(evidence, chance.choice(_acked_rows(evidence)), Outcome.FAIL)
+    return with_outcome(evidence, acked_record(evidence, chance).attempt, Outcome.FAIL)
 
 
 def shift_ack(evidence: Evidence, chance: random.Random) -> Evidence:
     """A batch lies one offset away from where it was acknowledged."""
     offsets = evidence.attempts.base_offset.copy()
-    offsets[chance.choice(_acked_rows(evidence))] += 1
+    offsets[acked_record(evidence, chance, named=True).attempt] += 1
     return replace(evidence, attempts=replace(evidence.attempts, base_offset=offsets))
 
 
 def truncate_log(evidence: Evidence, chance: random.Random) -> Evidence:
     """A partition lost its tail, as after an unclean election, and the fence was passed on what is left."""
     reads = evidence.reads
-    row = _acked_read(evidence, chance)
+    row = acked_record(evidence, chance).read
     partition, cut = int(reads.partition[row]), int(reads.first_offset[row])
     kept = (reads.partition != partition) | (reads.first_offset < cut)
-    shorter = replace(evidence, reads=_chosen(reads, np.flatnonzero(kept)))
-    return _with_fences(shorter, lambda f: _moved(f, cut - f.end_offset) if f.partition == partition else f)
+    shorter = replace(evidence, reads=chosen(reads, np.flatnonzero(kept)))
+    return with_fences(shorter, lambda f: moved(f, cut - f.end_offset) if f.partition == partition else f)
 
 
 def stop_before_fence(evidence: Evidence, chance: random.Random) -> Evidence:
     """The reader stopped one record short of the sentinel in one partition."""
-    partition = chance.choice(_fences(evidence)).partition
-    return _with_fences(
+    partition = _fenced(evidence, chance)
+    return with_fences(
         evidence,
         lambda f: f.model_copy(update={"position": f.sentinel_offset}) if f.partition == partition else f,
     )
@@ -120,23 +134,22 @@ def stop_before_fence(evidence: Evidence, chance: random.Random) -> Evidence:
 
 def forget_fence(evidence: Evidence, chance: random.Random) -> Evidence:
     """One partition was never fenced."""
-    partition = chance.choice(_fences(evidence)).partition
-    return _with_fences(evidence, lambda f: None if f.partition == partition else f)
+    partition = _fenced(evidence, chance)
+    return with_fences(evidence, lambda f: None if f.partition == partition else f)
 
 
 def forget_everything(evidence: Evidence, _: random.Random) -> Evidence:
     """Not one row was written."""
     none = np.empty(0, np.int64)
-    return replace(evidence, attempts=_chosen(evidence.attempts, none), reads=_chosen(evidence.reads, none))
+    return replace(evidence, attempts=chosen(evidence.attempts, none), reads=chosen(evidence.reads, none))
 
 
 def cut_tail(evidence: Evidence, chance: random.Random) -> Evidence:
     """The ledger's files were torn: the last reads of a partition are missing."""
     reads = evidence.reads
-    partition = int(chance.choice(reads.partition.tolist()))
-    last = int(np.flatnonzero(reads.partition == partition)[-1])
-    kept = np.flatnonzero(np.arange(len(reads.count)) != last)
-    return replace(evidence, reads=_chosen(reads, kept), tail_cut=True)
+    row = acked_record(evidence, chance).read
+    gone = (reads.partition == reads.partition[row]) & (reads.first_offset >= reads.first_offset[row])
+    return replace(evidence, reads=chosen(reads, np.flatnonzero(~gone)), tail_cut=True)
 
 
 def die_early(evidence: Evidence, _: random.Random) -> Evidence:
@@ -159,7 +172,8 @@ def forget_step(step: str) -> Change:
     """The journal of one fault lacks *step*."""
 
     def apply(evidence: Evidence, chance: random.Random) -> Evidence:
-        fault = chance.choice(evidence.journal).fault
+        told = [entry for entry in evidence.journal if entry.step == step]
+        fault = pick(chance, told, f"no fault's {step.replace('-', ' was ')}").fault
 
         def kept(entry: JournalEntry) -> bool:
             return entry.fault != fault or entry.step != step
@@ -193,7 +207,7 @@ DEFECTS = (
 
 def leave_undecided_seen(evidence: Evidence, chance: random.Random) -> Evidence:
     """A batch that came back had timed out."""
-    return _with_outcome(evidence, chance.choice(_acked_rows(evidence)), Outcome.UNKNOWN)
+    return with_outcome(evidence, acked_record(evidence, chance).attempt, Outcome.UNKNOWN)
 
 
 def leave_undecided_unseen(evidence: Evidence, chance: random.Random) -> Evidence:
@@ -208,29 +222,33 @@ def refuse_unseen(evidence: Evidence, chance: random.Random) -> Evidence:
 
 def read_again(evidence: Evidence, chance: random.Random) -> Evidence:
     """A stretch of the log was read twice, cut differently the second time."""
-    row = chance.randrange(len(evidence.reads.count))
-    pieces = [piece for piece in _cut_out(evidence.reads, row, chance) if len(piece.count)]
-    return replace(evidence, reads=_rows(evidence.reads, None, pieces))
+    row, at = _any_record(evidence, chance)
+    pieces = [piece for piece in cut_out(evidence.reads, row, at) if len(piece.count)]
+    return replace(evidence, reads=with_rows(evidence.reads, None, pieces))
 
 
 def forget_attempt(evidence: Evidence, chance: random.Random) -> Evidence:
     """A worker was killed before it wrote a row; only its announcement says that the records may exist."""
-    row = chance.choice(_acked_rows(evidence))
-    kept = np.flatnonzero(np.arange(evidence.attempts.rows) != row)
-    return replace(evidence, attempts=_chosen(evidence.attempts, kept))
+    row, announced = acked_record(evidence, chance).attempt, evidence.announced
+    attempts = evidence.attempts
+    mine = (announced.producer == attempts.producer[row]) & (announced.partition == attempts.partition[row])
+    if int(announced.until_seq[mine].max(initial=0)) < int(attempts.first_seq[row] + attempts.count[row]):
+        raise NoRoom("the batch was not announced")
+    kept = np.flatnonzero(np.arange(attempts.rows) != row)
+    return replace(evidence, attempts=chosen(evidence.attempts, kept))
 
 
 def forget_offset(evidence: Evidence, chance: random.Random) -> Evidence:
     """An acknowledgement did not name an offset."""
     offsets = evidence.attempts.base_offset.copy()
-    offsets[chance.choice(_acked_rows(evidence))] = -1
+    offsets[acked_record(evidence, chance, named=True).attempt] = -1
     return replace(evidence, attempts=replace(evidence.attempts, base_offset=offsets))
 
 
 def split_read(evidence: Evidence, chance: random.Random) -> Evidence:
     """A run of records was written down in pieces."""
-    row = chance.randrange(len(evidence.reads.count))
-    return replace(evidence, reads=_rows(evidence.reads, row, list(_cut_out(evidence.reads, row, chance))))
+    row, at = _any_record(evidence, chance)
+    return replace(evidence, reads=with_rows(evidence.reads, row, list(cut_out(evidence.reads, row, at))))
 
 
 NOISE: dict[str, Change] = {
@@ -245,98 +263,22 @@ NOISE: dict[str, Change] = {
 
 
 def _never_appended(evidence: Evidence, chance: random.Random, outcome: Outcome) -> Evidence:
-    """The last batch of a partition ended as *outcome* and is not in the log."""
-    attempts, reads = evidence.attempts, evidence.reads
-    partition = int(chance.choice(reads.partition.tolist()))
-    last = int(np.flatnonzero(attempts.partition == partition)[-1])
-    gone = (reads.producer == attempts.producer[last]) & (reads.partition == partition)
-    gone &= reads.first_seq >= attempts.first_seq[last]
-    count = int(reads.count[gone].sum())
-    shorter = replace(evidence, reads=_chosen(reads, np.flatnonzero(~gone)))
-    shorter = _with_fences(shorter, lambda f: _moved(f, -count) if f.partition == partition else f)
-    return _with_outcome(shorter, last, outcome)
-
-
-def _with_outcome(evidence: Evidence, row: int, outcome: Outcome) -> Evidence:
+    """The last batch of a producer in a partition ended as *outcome* and is not in the log."""
     attempts = evidence.attempts
-    outcomes, offsets = attempts.outcome.copy(), attempts.base_offset.copy()
-    outcomes[row], offsets[row] = int(outcome), -1
-    return replace(evidence, attempts=replace(attempts, outcome=outcomes, base_offset=offsets))
+    row = acked_record(evidence, chance).attempt
+    producer, partition = int(attempts.producer[row]), int(attempts.partition[row])
+    lane = np.flatnonzero((attempts.producer == producer) & (attempts.partition == partition))
+    last = int(lane[np.argmax(attempts.first_seq[lane])])
+    low, high = int(attempts.first_seq[last]), int(attempts.first_seq[last] + attempts.count[last])
+    shorter = without(evidence.reads, producer, partition, low, high)
+    return with_outcome(replace(evidence, reads=shorter), last, outcome)
 
 
-def _acked_rows(evidence: Evidence) -> list[int]:
-    rows = np.flatnonzero(evidence.attempts.outcome == Outcome.OK)
-    return [int(row) for row in rows]
+def _any_record(evidence: Evidence, chance: random.Random) -> tuple[int, int]:
+    """A row of sound reads and a record's place in it."""
+    row = good_read(evidence, chance)
+    return row, chance.randrange(int(evidence.reads.count[row]))
 
 
-def _acked_read(evidence: Evidence, chance: random.Random) -> int:
-    """A row of reads whose records were all acknowledged."""
-    attempts, reads = evidence.attempts, evidence.reads
-    batch = chance.choice(_acked_rows(evidence))
-    inside = (reads.producer == attempts.producer[batch]) & (reads.partition == attempts.partition[batch])
-    inside &= reads.first_seq < attempts.first_seq[batch] + attempts.count[batch]
-    inside &= reads.first_seq >= attempts.first_seq[batch]
-    return int(np.flatnonzero(inside)[0])
-
-
-def _end_of(reads: Reads, partition: int) -> int:
-    rows = reads.partition == partition
-    return int((reads.first_offset[rows] + reads.count[rows]).max())
-
-
-def _past_the_end(evidence: Evidence, reads: Reads) -> Evidence:
-    """*evidence* with *reads*, and fences moved to where they end now."""
-    grown = replace(evidence, reads=reads)
-    return _with_fences(grown, lambda f: _moved(f, max(0, _end_of(reads, f.partition) - f.end_offset)))
-
-
-def _fences(evidence: Evidence) -> tuple[Fence, ...]:
-    passed = evidence.last(FencePassed)
-    return passed.fences if passed else ()
-
-
-def _with_fences(evidence: Evidence, change: Callable[[Fence], Fence | None]) -> Evidence:
-    changed = tuple(fence for old in _fences(evidence) if (fence := change(old)) is not None)
-    events = tuple(
-        event.model_copy(update={"fences": changed}) if isinstance(event, FencePassed) else event
-        for event in evidence.events
-    )
-    return replace(evidence, events=events)
-
-
-def _moved(fence: Fence, by: int) -> Fence:
-    names = ("end_offset", "committed_end_offset", "sentinel_offset", "position")
-    return fence.model_copy(update={name: getattr(fence, name) + by for name in names})
-
-
-def _cut_out(reads: Reads, row: int, chance: random.Random) -> tuple[Reads, Reads, Reads]:
-    """What comes before, at, and after one record of a row."""
-    count = int(reads.count[row])
-    at = chance.randrange(count)
-    return _part(reads, row, 0, at), _part(reads, row, at, at + 1), _part(reads, row, at + 1, count)
-
-
-def _part(reads: Reads, row: int, start: int, end: int) -> Reads:
-    """Records *start* to *end* of a row; no row at all when that is none."""
-    one = _chosen(reads, np.asarray([row] if start < end else [], np.int64))
-    return replace(
-        one,
-        first_seq=one.first_seq + start,
-        first_offset=one.first_offset + start,
-        count=np.full(len(one.count), end - start, np.int64),
-    )
-
-
-def _rows(reads: Reads, instead_of: int | None, pieces: list[Reads]) -> Reads:
-    """*reads* with *pieces* in the place of one row, or at the end."""
-    place = len(reads.count) if instead_of is None else instead_of
-    skip = place if instead_of is None else place + 1
-    parts = [_chosen(reads, np.arange(place)), *pieces, _chosen(reads, np.arange(skip, len(reads.count)))]
-    names = [field.name for field in fields(reads)]
-    return replace(reads, **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
-
-
-def _chosen(columns: C, rows: Ints) -> C:
-    """The given rows of a table of columns."""
-    names = [field.name for field in fields(columns)]
-    return replace(columns, **{name: getattr(columns, name)[rows] for name in names})
+def _fenced(evidence: Evidence, chance: random.Random) -> int:
+    return pick(chance, fences(evidence), "no partition was fenced").partition

@@ -7,19 +7,19 @@ of a run with exactly one thing wrong, drawn from a stream of chance.
 from __future__ import annotations
 
 import random
-from dataclasses import fields, replace
-from typing import TypeVar
+from dataclasses import replace
 
 import numpy as np
 
 from harness.checkers.archive import COMPLETE, INTACT, SINGLE
 from harness.checkers.archive_survey import UNREADABLE
 from harness.checkers.mutate import Change, Mutation
-from harness.ledger.evidence import Archive, Evidence, Ints, Objects
+from harness.checkers.mutate_rows import NoRoom, chosen, joined, pick
+from harness.ledger.evidence import Archive, Evidence, Objects
 from harness.model import HopRead
 from harness.verdict import Verdict
 
-C = TypeVar("C", Archive, Objects)
+_NO_OBJECT = "there is no archived object"
 
 
 def drop_line(evidence: Evidence, chance: random.Random) -> Evidence:
@@ -31,9 +31,9 @@ def drop_line(evidence: Evidence, chance: random.Random) -> Evidence:
 
 def drop_object(evidence: Evidence, chance: random.Random) -> Evidence:
     """An object was never committed, as when a pre-committed part file is lost."""
-    gone = chance.choice(evidence.objects.object.tolist())
-    objects = _chosen(evidence.objects, np.flatnonzero(evidence.objects.object != gone))
-    archive = _chosen(evidence.archive, np.flatnonzero(evidence.archive.object != gone))
+    gone = int(pick(chance, evidence.objects.object, _NO_OBJECT))
+    objects = chosen(evidence.objects, np.flatnonzero(evidence.objects.object != gone))
+    archive = chosen(evidence.archive, np.flatnonzero(evidence.archive.object != gone))
     return replace(evidence, objects=objects, archive=archive)
 
 
@@ -41,7 +41,7 @@ def double_line(evidence: Evidence, chance: random.Random) -> Evidence:
     """One record was written into another object as well."""
     row = _row(evidence, chance)
     _, copy, _ = _cut_out(evidence.archive, row, chance)
-    other = chance.choice(evidence.objects.object.tolist())
+    other = int(pick(chance, evidence.objects.object, _NO_OBJECT))
     line = int(evidence.objects.lines[evidence.objects.object == other][0]) + 1
     moved = replace(copy, object=np.asarray([other]), first_line=np.asarray([line]))
     return _with(evidence, moved)
@@ -50,16 +50,16 @@ def double_line(evidence: Evidence, chance: random.Random) -> Evidence:
 def double_object(evidence: Evidence, chance: random.Random) -> Evidence:
     """An object was committed twice, under two names."""
     objects = evidence.objects
-    row = chance.randrange(len(objects.object))
+    row = pick(chance, range(len(objects.object)), _NO_OBJECT)
     number = int(objects.object.max()) + 1
     again = replace(
-        _chosen(objects, np.asarray([row])),
+        chosen(objects, np.asarray([row])),
         object=np.asarray([number]),
         name=np.asarray([f"{objects.name[row]}-again"], np.object_),
     )
-    runs = _chosen(evidence.archive, np.flatnonzero(evidence.archive.object == objects.object[row]))
+    runs = chosen(evidence.archive, np.flatnonzero(evidence.archive.object == objects.object[row]))
     copied = replace(runs, object=np.full(len(runs.count), number))
-    return _with(replace(evidence, objects=_joined(objects, again)), copied)
+    return _with(replace(evidence, objects=joined(objects, again)), copied)
 
 
 def flaw(what: str) -> Change:
@@ -67,7 +67,7 @@ def flaw(what: str) -> Change:
 
     def apply(evidence: Evidence, chance: random.Random) -> Evidence:
         flaws = evidence.objects.flaw.copy()
-        flaws[chance.randrange(len(flaws))] = what
+        flaws[pick(chance, range(len(flaws)), _NO_OBJECT)] = what
         return replace(evidence, objects=replace(evidence.objects, flaw=flaws))
 
     return apply
@@ -75,18 +75,18 @@ def flaw(what: str) -> Change:
 
 def hide_object(evidence: Evidence, chance: random.Random) -> Evidence:
     """An object could not be fetched: what it holds is unseen."""
-    row = chance.randrange(len(evidence.objects.object))
+    row = pick(chance, range(len(evidence.objects.object)), _NO_OBJECT)
     flaws = evidence.objects.flaw.copy()
     flaws[row] = f"{UNREADABLE}: no answer"
     hidden = evidence.objects.object[row]
-    archive = _chosen(evidence.archive, np.flatnonzero(evidence.archive.object != hidden))
+    archive = chosen(evidence.archive, np.flatnonzero(evidence.archive.object != hidden))
     return replace(evidence, objects=replace(evidence.objects, flaw=flaws), archive=archive)
 
 
 def archive_refused(evidence: Evidence, chance: random.Random) -> Evidence:
     """A record that the job had to refuse lies in the archive."""
     flaws = evidence.inputs.flaw.copy()
-    flaws[chance.randrange(len(flaws))] = "value"
+    flaws[pick(chance, range(len(flaws)), _NO_OBJECT)] = "value"
     return replace(evidence, inputs=replace(evidence.inputs, flaw=flaws))
 
 
@@ -121,7 +121,7 @@ def unfinished_and(change: Change) -> Change:
 def forget_archive(evidence: Evidence, _: random.Random) -> Evidence:
     """Not one row was written."""
     none = np.empty(0, np.int64)
-    return replace(evidence, archive=_chosen(evidence.archive, none), objects=_chosen(evidence.objects, none))
+    return replace(evidence, archive=chosen(evidence.archive, none), objects=chosen(evidence.objects, none))
 
 
 DEFECTS = (
@@ -150,13 +150,16 @@ def split_run(evidence: Evidence, chance: random.Random) -> Evidence:
 
 def shuffle_runs(evidence: Evidence, chance: random.Random) -> Evidence:
     """The runs come in another order, as objects are listed by name and not by time."""
+    _row(evidence, chance)
     order = list(range(len(evidence.archive.count)))
     chance.shuffle(order)
-    return replace(evidence, archive=_chosen(evidence.archive, np.asarray(order, np.int64)))
+    return replace(evidence, archive=chosen(evidence.archive, np.asarray(order, np.int64)))
 
 
 def refuse_unarchived(evidence: Evidence, chance: random.Random) -> Evidence:
     """A record that the job had to refuse is not in the archive."""
+    if len(evidence.results.key):
+        raise NoRoom("the results would have to be made anew as well")
     row = _row(evidence, chance)
     before, one, after = _cut_out(evidence.archive, row, chance)
     inputs = evidence.inputs
@@ -168,6 +171,8 @@ def refuse_unarchived(evidence: Evidence, chance: random.Random) -> Evidence:
 def add_empty_object(evidence: Evidence, _: random.Random) -> Evidence:
     """A checkpoint rolled an object without a line."""
     objects = evidence.objects
+    if not len(objects.object):
+        raise NoRoom(_NO_OBJECT)
     empty = Objects(
         object=objects.object.max(keepdims=True) + 1,
         bucket=objects.bucket[:1],
@@ -176,11 +181,11 @@ def add_empty_object(evidence: Evidence, _: random.Random) -> Evidence:
         lines=np.asarray([0]),
         flaw=np.asarray([""], np.object_),
     )
-    return replace(evidence, objects=_joined(objects, empty))
+    return replace(evidence, objects=joined(objects, empty))
 
 
 NOISE: dict[str, Change] = {
-    "a run in pieces": split_run,
+    "a run of lines in pieces": split_run,
     "runs in another order": shuffle_runs,
     "refused and not archived": refuse_unarchived,
     "an object without lines": add_empty_object,
@@ -188,7 +193,7 @@ NOISE: dict[str, Change] = {
 
 
 def _row(evidence: Evidence, chance: random.Random) -> int:
-    return chance.randrange(len(evidence.archive.count))
+    return pick(chance, range(len(evidence.archive.count)), "nothing was archived")
 
 
 def _cut_out(archive: Archive, row: int, chance: random.Random) -> tuple[Archive, Archive, Archive]:
@@ -199,7 +204,7 @@ def _cut_out(archive: Archive, row: int, chance: random.Random) -> tuple[Archive
 
 
 def _part(archive: Archive, row: int, start: int, end: int) -> Archive:
-    one = _chosen(archive, np.asarray([row] if start < end else [], np.int64))
+    one = chosen(archive, np.asarray([row] if start < end else [], np.int64))
     return replace(
         one,
         first_line=one.first_line + start,
@@ -209,21 +214,9 @@ def _part(archive: Archive, row: int, start: int, end: int) -> Archive:
 
 
 def _instead_of(evidence: Evidence, row: int, *pieces: Archive) -> Evidence:
-    kept = _chosen(evidence.archive, np.delete(np.arange(len(evidence.archive.count)), row))
+    kept = chosen(evidence.archive, np.delete(np.arange(len(evidence.archive.count)), row))
     return _with(replace(evidence, archive=kept), *pieces)
 
 
 def _with(evidence: Evidence, *more: Archive) -> Evidence:
-    return replace(evidence, archive=_joined(evidence.archive, *more))
-
-
-def _joined(*parts: C) -> C:
-    """The rows of several tables of columns, one after another."""
-    names = [each.name for each in fields(parts[0])]
-    return replace(parts[0], **{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
-
-
-def _chosen(columns: C, rows: Ints) -> C:
-    """The given rows of a table of columns."""
-    names = [each.name for each in fields(columns)]
-    return replace(columns, **{name: getattr(columns, name)[rows] for name in names})
+    return replace(evidence, archive=joined(evidence.archive, *more))

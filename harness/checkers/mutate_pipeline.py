@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.checkers.accounts import Accounts, accounts, fingerprint
-from harness.ledger.evidence import Evidence, Inputs, Ints, Placed, Results
+from harness.checkers.mutate_rows import NoRoom, chosen, joined, pick, shuffled
+from harness.ledger.evidence import Archive, Evidence, Inputs, Ints, Placed
 from harness.model import HopRead, PipelinePlanned
 from harness.verdict import Verdict
 
-C = TypeVar("C", Inputs, Results, Placed)
+_NONE = "the run's pipeline has nothing of the kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def change_members(change: Callable[[Ints, Accounts, random.Random], tuple[Ints,
 
     def apply(evidence: Evidence, chance: random.Random) -> Planted:
         books = _books(evidence)
-        number = int(chance.choice(np.flatnonzero(books.windows.count > 2).tolist()))
+        number = int(pick(chance, np.flatnonzero(books.windows.count > 2), _NONE))
         members, odd = change(books.windows.members_of(number), books, chance)
         row = _result_of(evidence, books, number)
         return Planted(_with_result(evidence, row, _made(books, members)), books.record(odd))
@@ -58,7 +58,7 @@ def change_members(change: Callable[[Ints, Accounts, random.Random], tuple[Ints,
 
 def drop_one(members: Ints, _: Accounts, chance: random.Random) -> tuple[Ints, int]:
     """One record of the window is not in its result."""
-    at = chance.randrange(len(members))
+    at = pick(chance, range(len(members)), _NONE)
     return np.delete(members, at), int(members[at])
 
 
@@ -70,7 +70,7 @@ def drop_two(members: Ints, _: Accounts, chance: random.Random) -> tuple[Ints, i
 
 def double_one(members: Ints, _: Accounts, chance: random.Random) -> tuple[Ints, int]:
     """One record is in it twice."""
-    odd = int(chance.choice(members.tolist()))
+    odd = int(pick(chance, members, _NONE))
     return np.append(members, odd), odd
 
 
@@ -79,7 +79,7 @@ def exchange_one(members: Ints, books: Accounts, chance: random.Random) -> tuple
     inputs = books.inputs
     others = books.valid & (inputs.key == inputs.key[members[0]])
     others[members] = False
-    odd = int(chance.choice(np.flatnonzero(others).tolist()))
+    odd = int(pick(chance, np.flatnonzero(others), _NONE))
     return np.append(members[1:], odd), odd
 
 
@@ -88,9 +88,9 @@ def add_from(place: str) -> Plant:
 
     def apply(evidence: Evidence, chance: random.Random) -> Planted:
         books = _books(evidence)
-        odd = int(chance.choice(np.flatnonzero((books.late if place == "late" else books.dead) > 0).tolist()))
+        odd = int(pick(chance, np.flatnonzero((books.late if place == "late" else books.dead) > 0), _NONE))
         same = np.flatnonzero((books.windows.key == books.inputs.key[odd]) & (books.windows.count > 1))
-        number = int(chance.choice(same.tolist()))
+        number = int(pick(chance, same, _NONE))
         members = np.append(books.windows.members_of(number), odd)
         row = _result_of(evidence, books, number)
         return Planted(_with_result(evidence, row, _made(books, members)), books.record(odd))
@@ -102,7 +102,7 @@ def change_result(name: str) -> Plant:
     """One number of a result is off by one."""
 
     def apply(evidence: Evidence, chance: random.Random) -> Planted:
-        row = chance.randrange(len(evidence.results.key))
+        row = pick(chance, range(len(evidence.results.key)), _NONE)
         value = int(getattr(evidence.results, name)[row])
         return Planted(_with_result(evidence, row, {name: value + 1}))
 
@@ -111,30 +111,30 @@ def change_result(name: str) -> Plant:
 
 def lose_window(evidence: Evidence, chance: random.Random) -> Planted:
     """A window has no result."""
-    row = chance.randrange(len(evidence.results.key))
+    row = pick(chance, range(len(evidence.results.key)), _NONE)
     books = _books(evidence)
     windows, results = books.windows, evidence.results
     mine = (windows.key == results.key[row]) & (windows.window_ms == results.window_ms[row])
     first = min(windows.members_of(int(np.flatnonzero(mine)[0])).tolist())
     kept = np.delete(np.arange(len(results.key)), row)
-    return Planted(replace(evidence, results=_chosen(results, kept)), books.record(first))
+    return Planted(replace(evidence, results=chosen(results, kept)), books.record(first))
 
 
 def repeat_window(evidence: Evidence, chance: random.Random) -> Planted:
     """A result is there a second time, word for word."""
-    row = chance.randrange(len(evidence.results.key))
+    row = pick(chance, range(len(evidence.results.key)), _NONE)
     return Planted(_with_another(evidence, row, {}))
 
 
 def contradict_window(evidence: Evidence, chance: random.Random) -> Planted:
     """A window has a second, other result."""
-    row = chance.randrange(len(evidence.results.key))
+    row = pick(chance, range(len(evidence.results.key)), _NONE)
     return Planted(_with_another(evidence, row, {"sum": int(evidence.results.sum[row]) + 1}))
 
 
 def invent_window(evidence: Evidence, chance: random.Random) -> Planted:
     """There is a result of a window in which nothing happened."""
-    row = chance.randrange(len(evidence.results.key))
+    row = pick(chance, range(len(evidence.results.key)), _NONE)
     return Planted(
         _with_another(evidence, row, {"window_ms": int(evidence.results.window_ms.max()) + 60_000})
     )
@@ -143,10 +143,10 @@ def invent_window(evidence: Evidence, chance: random.Random) -> Planted:
 def reset_totals(evidence: Evidence, chance: random.Random) -> Planted:
     """From some result of a key on, its totals begin anew."""
     results = evidence.results
-    key = int(chance.choice(results.key.tolist()))
+    key = int(pick(chance, results.key, _NONE))
     mine = np.flatnonzero(results.key == key)
     mine = mine[np.argsort(results.offset[mine])]
-    after = mine[chance.randrange(1, len(mine)) :]
+    after = mine[pick(chance, range(1, len(mine)), _NONE) :]
     counts, sums = results.total_count.copy(), results.total_sum.copy()
     counts[after] = np.cumsum(results.count[after])
     sums[after] = np.cumsum(results.sum[after])
@@ -159,7 +159,7 @@ def forget_place(place: str) -> Plant:
     def apply(evidence: Evidence, chance: random.Random) -> Planted:
         row = _place(evidence, place, chance)
         kept = np.delete(np.arange(len(evidence.placed.offset)), row)
-        lost = replace(evidence, placed=_chosen(evidence.placed, kept))
+        lost = replace(evidence, placed=chosen(evidence.placed, kept))
         return Planted(lost, _named(evidence, row))
 
     return apply
@@ -171,7 +171,7 @@ def repeat_place(place: str) -> Plant:
     def apply(evidence: Evidence, chance: random.Random) -> Planted:
         row = _place(evidence, place, chance)
         again = np.append(np.arange(len(evidence.placed.offset)), row)
-        return Planted(replace(evidence, placed=_chosen(evidence.placed, again)), _named(evidence, row))
+        return Planted(replace(evidence, placed=chosen(evidence.placed, again)), _named(evidence, row))
 
     return apply
 
@@ -187,7 +187,7 @@ def misname_refusal(evidence: Evidence, chance: random.Random) -> Planted:
 def refuse_sound(evidence: Evidence, chance: random.Random) -> Planted:
     """A record of a window was refused as well, though nothing is wrong with it."""
     books = _books(evidence)
-    odd = int(chance.choice(books.windows.members.tolist()))
+    odd = int(pick(chance, books.windows.members, _NONE))
     inputs = evidence.inputs
     return Planted(
         _with_place(evidence, "dead", int(inputs.partition[odd]), int(inputs.offset[odd])), books.record(odd)
@@ -196,7 +196,7 @@ def refuse_sound(evidence: Evidence, chance: random.Random) -> Planted:
 
 def invent_refusal(evidence: Evidence, chance: random.Random) -> Planted:
     """A record was refused that the log does not have."""
-    partition = int(chance.choice(evidence.inputs.partition.tolist()))
+    partition = int(pick(chance, evidence.inputs.partition, _NONE))
     return Planted(_with_place(evidence, "dead", partition, int(evidence.inputs.offset.max()) + 1_000))
 
 
@@ -225,9 +225,9 @@ def forget_all(evidence: Evidence, _: random.Random) -> Planted:
     return Planted(
         replace(
             evidence,
-            inputs=_chosen(evidence.inputs, none),
-            results=_chosen(evidence.results, none),
-            placed=_chosen(evidence.placed, none),
+            inputs=chosen(evidence.inputs, none),
+            results=chosen(evidence.results, none),
+            placed=chosen(evidence.placed, none),
         )
     )
 
@@ -280,20 +280,26 @@ DEFECTS = (
 def append_copies(evidence: Evidence, chance: random.Random) -> Evidence:
     """Records lie in the log a second time, soon after, and the job dropped them."""
     inputs = evidence.inputs
-    rows = np.asarray(chance.sample(np.flatnonzero(inputs.flaw == "").tolist(), 5))
-    copies = _chosen(inputs, rows)
+    sound = np.flatnonzero(inputs.flaw == "").tolist()
+    if len(sound) < 5:
+        raise NoRoom(_NONE)
+    rows = np.asarray(chance.sample(sound, 5))
+    copies = chosen(inputs, rows)
     copies = replace(copies, offset=copies.offset + int(inputs.offset.max()) + 1)
-    return replace(evidence, inputs=_joined(inputs, copies))
+    archived = _archived(evidence, copies) if len(evidence.objects.object) else evidence
+    return replace(archived, inputs=joined(inputs, copies))
 
 
 def shuffle_rows(evidence: Evidence, chance: random.Random) -> Evidence:
     """The tables' rows are in another order, as with several writers."""
     inputs, results, placed = evidence.inputs, evidence.results, evidence.placed
+    if not len(inputs.offset):
+        raise NoRoom(_NONE)
     return replace(
         evidence,
-        inputs=_chosen(inputs, _shuffled(len(inputs.offset), chance)),
-        results=_chosen(results, _shuffled(len(results.offset), chance)),
-        placed=_chosen(placed, _shuffled(len(placed.offset), chance)),
+        inputs=chosen(inputs, shuffled(len(inputs.offset), chance)),
+        results=chosen(results, shuffled(len(results.offset), chance)),
+        placed=chosen(placed, shuffled(len(placed.offset), chance)),
     )
 
 
@@ -301,6 +307,21 @@ NOISE: dict[str, Callable[[Evidence, random.Random], Evidence]] = {
     "copies in the log": append_copies,
     "rows in another order": shuffle_rows,
 }
+
+
+def _archived(evidence: Evidence, more: Inputs) -> Evidence:
+    """*evidence* with *more* at the end of the first object: the archive keeps every place of the log."""
+    objects, archive, many = evidence.objects, evidence.archive, len(more.offset)
+    lines = objects.lines.copy()
+    added = Archive(
+        object=np.full(many, objects.object[0]),
+        first_line=lines[0] + 1 + np.arange(many),
+        partition=more.partition,
+        first_offset=more.offset,
+        count=np.ones(many, np.int64),
+    )
+    lines[0] += many
+    return replace(evidence, objects=replace(objects, lines=lines), archive=joined(archive, added))
 
 
 def _books(evidence: Evidence) -> Accounts:
@@ -340,13 +361,13 @@ def _with_result(evidence: Evidence, row: int, said: dict[str, int]) -> Evidence
 def _with_another(evidence: Evidence, row: int, said: dict[str, int]) -> Evidence:
     """*evidence* with a copy of a result at the end of its partition, which says this."""
     results = evidence.results
-    again = _chosen(results, np.append(np.arange(len(results.key)), row))
+    again = chosen(results, np.append(np.arange(len(results.key)), row))
     end = int(results.offset[results.partition == results.partition[row]].max()) + 1
     return _with_result(replace(evidence, results=again), len(results.key), said | {"offset": end})
 
 
 def _place(evidence: Evidence, place: str, chance: random.Random) -> int:
-    return int(chance.choice(np.flatnonzero(evidence.placed.place == place).tolist()))
+    return int(pick(chance, np.flatnonzero(evidence.placed.place == place), _NONE))
 
 
 def _named(evidence: Evidence, row: int) -> str:
@@ -364,7 +385,7 @@ def _with_place(evidence: Evidence, place: str, partition: int, offset: int) -> 
         np.asarray([partition]),
         np.asarray([offset]),
     )
-    return replace(evidence, placed=_joined(evidence.placed, one))
+    return replace(evidence, placed=joined(evidence.placed, one))
 
 
 def _with_hop(evidence: Evidence, hop: str, update: dict[str, object]) -> Evidence:
@@ -373,19 +394,3 @@ def _with_hop(evidence: Evidence, hop: str, update: dict[str, object]) -> Eviden
         for event in evidence.events
     )
     return replace(evidence, events=events)
-
-
-def _shuffled(many: int, chance: random.Random) -> Ints:
-    order = list(range(many))
-    chance.shuffle(order)
-    return np.asarray(order, np.int64)
-
-
-def _chosen(columns: C, rows: Ints) -> C:
-    names = [field.name for field in fields(columns)]
-    return replace(columns, **{name: getattr(columns, name)[rows] for name in names})
-
-
-def _joined(one: C, other: C) -> C:
-    names = [field.name for field in fields(one)]
-    return replace(one, **{n: np.concatenate((getattr(one, n), getattr(other, n))) for n in names})

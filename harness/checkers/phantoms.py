@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.checkers.fences import coverage, read_offsets
-from harness.checkers.guarantees import Count, judged, record_witness, records, sentence
+from harness.checkers.fences import Coverage, read_offsets
+from harness.checkers.guarantees import Count, RecordCheck, Tally, judged, record_witness, records, sentence
 from harness.checkers.sequences import History, Strange
 from harness.checkers.spans import Spans
 from harness.findings import MAX_WITNESSES, Finding, Witness
@@ -24,24 +24,39 @@ NAME = "no_phantoms"
 _REFUSED = "the attempt ended as refused, yet the record is there"
 
 
-def check(evidence: Evidence, history: History) -> Finding:
-    """Count the records that came back without having been sent, or after they were refused."""
+def count(evidence: Evidence, history: History, covered: Coverage) -> Tally:  # noqa: ARG001 - as all of them
+    """Count the records that came back without having been sent, and those that had been refused."""
     refused = history.failed & history.seen
-    strangers = _distinct(history.strange)
-    count = Count(
-        compared={"read": history.records_read},
-        violations=strangers + refused.count(),
-        held=f"Each of {records(history.records_read, 'record')} read had been sent.",
+    return Tally(
+        {
+            "read": history.records_read,
+            "strangers": _distinct(history.strange),
+            "refused": refused.count(),
+        },
+        (tuple(_strangers(history.strange)), tuple(_refused(evidence, history, refused))),
+    )
+
+
+def conclude(evidence: Evidence, tally: Tally, covered: Coverage) -> Finding:
+    """Judge the records that came back without having been sent, or after they were refused."""
+    read, strangers, refused = tally["read"], tally["strangers"], tally["refused"]
+    counted = Count(
+        compared={"read": read},
+        violations=strangers + refused,
+        held=f"Each of {records(read, 'record')} read had been sent.",
         broken=sentence(
             (
                 f"{records(strangers)} read that nobody sent" if strangers else "",
-                f"{records(refused.count())} read although refused" if refused else "",
+                f"{records(refused)} read although refused" if refused else "",
             )
         ),
-        doubt="" if not history.records_read else coverage(evidence, history).why_not(),
-        witnesses=tuple(_witnesses(evidence, history, refused)),
+        doubt="" if not read else covered.why_not(),
+        witnesses=tally.witnesses,
     )
-    return judged(NAME, evidence, count)
+    return judged(NAME, evidence, counted)
+
+
+check = RecordCheck(NAME, count, conclude)
 
 
 def _distinct(strange: Strange) -> int:
@@ -50,8 +65,7 @@ def _distinct(strange: Strange) -> int:
     return sum(read_offsets(strange, int(partition)).count() for partition in partitions)
 
 
-def _witnesses(evidence: Evidence, history: History, refused: Spans) -> Iterator[Witness]:
-    yield from _strangers(history.strange)
+def _refused(evidence: Evidence, history: History, refused: Spans) -> Iterator[Witness]:
     for position in refused.first(MAX_WITNESSES):
         yield record_witness(evidence, history, position, _REFUSED)
 

@@ -15,6 +15,11 @@ Per partition first, then the worst of them.
 Faults that overlap are one disturbance: the clocks that run from the healing start
 when the last of them is healed. None is "not within this run", which ranks
 above every number.
+
+What was too short to be seen is not claimed to be nothing: beside each figure stands below which
+length outages are not seen, and the longest one that may have been there all the same. A budget
+counts as kept only when that one would have kept it too. A baseline that is itself unstable
+makes every figure UNKNOWN, for lateness is measured against it.
 """
 
 from __future__ import annotations
@@ -24,10 +29,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checkers.availability import runs_of
+from harness.checkers.availability import blind_below, longest_unseen, runs_of
 from harness.checkers.disturbances import Disturbance
-from harness.checkers.expectations import Expected, Impact, expected
-from harness.checkers.steadiness import steady_after
+from harness.checkers.expectations import LIKE, Expected, Impact, expected
+from harness.checkers.steadiness import instability, steady_after
 from harness.checkers.timeline import Timeline
 from harness.clock import seconds_between
 from harness.findings import MAX_WITNESSES, Finding, Recovery, Unavailability, Witness
@@ -35,8 +40,8 @@ from harness.ledger.evidence import Evidence, Ints
 from harness.model import EnvironmentSeen, LoadPlanned, RecoveryExpected
 from harness.verdict import Kind, Verdict, worst
 
-_ENDING = frozenset({"kill", "terminate", "disk_full", "disk_read_only"})
-_HINDERING = frozenset({"loss", "bandwidth", "latency", "starve"})
+_ENDING = frozenset({"kill", "terminate", "disk_full", "disk_read_only"}) | LIKE.keys()
+_HINDERING = frozenset({"loss", "bandwidth", "latency", "starve", "cpu_limit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,19 @@ def _recovery(
         expected_why=should.why if should else "",
         budget_s=_budget(evidence, scene, should),
         worst_partition=last.partition if last else None,
+        resolution_s=_seconds(blind_below(time)),
+        at_most_s=_seconds(_at_most(time, scene, last)),
+        unsure=instability(time, evidence.started.budgets.baseline_apart),
     )
+
+
+def _at_most(time: Timeline, scene: Scene, last: Return | None) -> int | None:
+    """The longest that any partition may have been away, seen or not; None when one never came back."""
+    if last is None or last.first_ack is None:
+        return None
+    over = scene.until if scene.healed is None else scene.healed
+    unseen = [longest_unseen(time, partition, scene.injected, over) for partition in time.partitions()]
+    return max(last.first_ack, *unseen)
 
 
 def _rank(each: Return) -> tuple[bool, int]:
@@ -155,8 +172,7 @@ def _rank(each: Return) -> tuple[bool, int]:
 
 def _return(time: Timeline, scene: Scene, partition: int) -> Return:
     """How *partition* came back after the injection."""
-    affected = (time.partition == partition) & (time.done > scene.injected) & (time.intended < scene.until)
-    rows = np.flatnonzero(affected)
+    rows = _met(time, scene, partition)
     outage = _outage(time, scene, rows)
     if outage is None:
         return Return(partition, None, _first_ack(time, scene, rows, scene.injected))
@@ -167,6 +183,17 @@ def _return(time: Timeline, scene: Scene, partition: int) -> Return:
     served_again = int(answered.min()) if len(answered) else None
     ack = None if served_again is None else _first_ack(time, scene, rows, served_again)
     return Return(partition, detected, ack)
+
+
+def _met(time: Timeline, scene: Scene, partition: int) -> Ints:
+    """The attempts of *partition* that the fault can have delayed.
+
+    One that was not late yet when the next fault struck and was answered after that says nothing of this one.
+    """
+    met = (time.partition == partition) & (time.done > scene.injected) & (time.intended < scene.until)
+    if scene.until < time.end:
+        met &= (time.done <= scene.until) | (scene.until - time.intended > time.late_after)
+    return np.flatnonzero(met)
 
 
 def _outage(time: Timeline, scene: Scene, rows: Ints) -> tuple[int, int] | None:
@@ -280,15 +307,15 @@ def _watched_s(time: Timeline, scene: Scene) -> float:
 def _verdict(one: Recovery, watched_s: float, starved: str) -> Verdict:
     if one.budget_s is None:
         return Verdict.UNKNOWN
-    if one.first_ack_s is None and watched_s <= one.budget_s:
+    if one.unsure or (one.first_ack_s is None and watched_s <= one.budget_s):
         return Verdict.UNKNOWN
     if one.first_ack_s is not None and one.first_ack_s <= one.budget_s:
-        return Verdict.PASS
+        return Verdict.PASS if (one.at_most_s or 0.0) <= one.budget_s else Verdict.UNKNOWN
     return Verdict.UNKNOWN if starved else Verdict.FAIL
 
 
 def _summary(found: tuple[Recovery, ...], missed: list[Recovery], verdict: Verdict, starved: str) -> str:
-    shown = missed or sorted(found, key=lambda one: one.first_ack_s or 0.0)[-1:]
+    shown = missed or sorted(found, key=lambda one: one.at_most_s or one.first_ack_s or 0.0)[-1:]
     if verdict is Verdict.UNKNOWN:
         return f"Not proven: {_said(shown[0])}{f', but {starved}' if starved else ''}."
     if missed:
@@ -297,10 +324,11 @@ def _summary(found: tuple[Recovery, ...], missed: list[Recovery], verdict: Verdi
 
 
 def _said(one: Recovery) -> str:
-    measured = "not measured in this run" if one.first_ack_s is None else f"measured {one.first_ack_s:.1f} s"
+    measured = "not measured in this run" if one.first_ack_s is None else f"measured {one.measured}"
     wanted = "no expectation known" if one.expected_s is None else f"expected ≤ {one.expected_s:.1f} s"
     budget = "no budget" if one.budget_s is None else f"budget {one.budget_s:.1f} s"
-    return f"{one.fault}: {wanted}, {measured}, {budget}"
+    told = "; ".join(words for words in (one.unseen, one.unsure) if words)
+    return f"{one.fault}: {wanted}, {measured}, {budget}{f' ({told})' if told else ''}"
 
 
 def _seconds(nanos: int | None) -> float | None:

@@ -207,9 +207,10 @@ def _read(reads: Reads, lanes: Lanes, known: Spans) -> tuple[Placed, Strange]:
     ours = Spans(low, high).within(known) & (high <= limit[row])
     skip = low - (base + reads.first_seq[inside])[row]
     nobody = good[~found]
-    rows = np.concatenate((nobody, inside[row[~ours]]))
-    skips = np.concatenate((np.zeros(len(nobody), np.int64), skip[~ours]))
-    counts = np.concatenate((reads.count[nobody], (high - low)[~ours]))
+    others, skips, counts = _rejoined(inside[row[~ours]], skip[~ours], (high - low)[~ours])
+    rows = np.concatenate((nobody, others))
+    skips = np.concatenate((np.zeros(len(nobody), np.int64), skips))
+    counts = np.concatenate((reads.count[nobody], counts))
     return placed.chosen(ours), _strange(reads, rows, skips, counts)
 
 
@@ -225,6 +226,13 @@ def _cut(low: Ints, count: Ints, limit: Ints, known: Spans) -> tuple[Ints, Ints,
         np.concatenate((low[kept], start)),
         np.concatenate((high[kept], end)),
     )
+
+
+def _rejoined(row: Ints, skip: Ints, count: Ints) -> tuple[Ints, Ints, Ints]:
+    """Pieces of one row that follow each other, as one: where they were cut is the doing of other lanes."""
+    apart = (row[1:] != row[:-1]) | (skip[1:] != skip[:-1] + count[:-1])
+    first = np.flatnonzero(np.concatenate((np.ones(min(1, len(row)), np.bool_), apart)))
+    return row[first], skip[first], np.add.reduceat(count, first) if len(first) else count
 
 
 def _strange(reads: Reads, rows: Ints, skip: Ints, count: Ints) -> Strange:

@@ -1,7 +1,8 @@
 """When the load as a whole was as good again as before the first fault, and stayed so.
 
 The baseline is the undisturbed part of the steady phase. A baseline that is
-itself unstable (its halves differ by more than the tolerance) gives no answer.
+itself unstable (its halves differ by more than the tolerance) gives no answer;
+``instability`` says so, and then no recovery of the run is a number.
 Invariant: a bucket is one second of *intended* instants; a record counts in
 the second in which it was due, so a backlog that drains late cannot fill it.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checkers.timeline import LATE_FLOOR_NS, Timeline, Window
+from harness.checkers.timeline import LATE_FLOOR_NS, Timeline, Window, lateness
 from harness.clock import NANOS_PER_SECOND
 from harness.findings import Unavailability
 from harness.ledger.evidence import Evidence, Ints
@@ -62,6 +63,33 @@ def steady_after(
         good &= ~_meets(starts, evidence, outage)
     first = np.flatnonzero(good)
     return int(starts[first[0]]) - healed if len(first) else None
+
+
+def instability(time: Timeline, apart: float) -> str:
+    """How the halves of the undisturbed baseline differ, in words; empty when they agree or are too short.
+
+    They differ when one half was served less than 90 % as well as the other, or when what would count as
+    late, measured in each alone, is *apart* times as much. A load whose plan changes is not unstable.
+    """
+    start, end = time.steady
+    middle = (start + end) // 2
+    if end - start < 2 * NANOS_PER_SECOND:
+        return ""
+    halves = [time.within((start, middle)), time.within((middle, end))]
+    served = [_served(time, half) for half in halves]
+    if min(served) < ENOUGH * max(served):
+        return f"the baseline is unstable: {served[0]:.0%} and {served[1]:.0%} served in its halves"
+    late = [lateness(time, half) for half in halves]
+    if max(late) > apart * min(late):
+        first, second = (each / NANOS_PER_SECOND for each in late)
+        return f"the baseline is unstable: late is {first:.1f} s and {second:.1f} s by its halves"
+    return ""
+
+
+def _served(time: Timeline, half: slice) -> float:
+    """Which share of the records due in *half* ended well and in time."""
+    due = time.count[half]
+    return float(due[~time.bad[half]].sum()) / max(1, int(due.sum())) if len(due) else 1.0
 
 
 def _good(flow: Flow, start: Ints, rate: float) -> np.typing.NDArray[np.bool_]:

@@ -45,7 +45,7 @@ class Timeline:
     done: Ints
     ok: Mask
     steady: Window
-    """The undisturbed baseline: the steady phase, up to the first fault."""
+    """The undisturbed baseline: the steady phase, up to the first attempt that a fault can have delayed."""
     faults: tuple[Disturbance, ...]
     end: int
 
@@ -59,13 +59,12 @@ class Timeline:
     @cached_property
     def steady_p99(self) -> int | None:
         """The p99 of the baseline in nanoseconds; None without enough attempts."""
-        rows = self.within(self.steady)
-        return quantile(self.waited[rows], self.count[rows], 0.99, SAMPLES_FOR_P99)
+        return _p99(self, self.within(self.steady))
 
     @cached_property
     def late_after(self) -> int:
         """Beyond how many nanoseconds an attempt is late."""
-        return max(LATE_FLOOR_NS, LATE_FACTOR * (self.steady_p99 or 0))
+        return lateness(self, self.within(self.steady))
 
     @cached_property
     def bad(self) -> Mask:
@@ -87,17 +86,27 @@ def timeline(evidence: Evidence) -> Timeline:
     attempts = evidence.attempts
     order = np.argsort(attempts.t_intended, kind="stable")
     faults = disturbances(evidence)
+    intended, done = attempts.t_intended[order], attempts.t_done[order]
     return Timeline(
         partition=attempts.partition[order],
         count=attempts.count[order],
-        intended=attempts.t_intended[order],
+        intended=intended,
         sent=attempts.t_sent[order],
-        done=attempts.t_done[order],
+        done=done,
         ok=attempts.outcome[order] == Outcome.OK,
-        steady=_baseline(evidence, faults),
+        steady=_untouched(_baseline(evidence, faults), intended, done),
         faults=faults,
         end=_end(evidence),
     )
+
+
+def lateness(time: Timeline, rows: slice) -> int:
+    """Beyond how many nanoseconds an attempt is late, by the p99 of *rows*."""
+    return max(LATE_FLOOR_NS, LATE_FACTOR * (_p99(time, rows) or 0))
+
+
+def _p99(time: Timeline, rows: slice) -> int | None:
+    return quantile(time.waited[rows], time.count[rows], 0.99, SAMPLES_FOR_P99)
 
 
 def phases(evidence: Evidence) -> list[tuple[Phase, Window]]:
@@ -130,6 +139,16 @@ def _baseline(evidence: Evidence, faults: tuple[Disturbance, ...]) -> Window:
     steady = [window for phase, window in phases(evidence) if phase is Phase.STEADY]
     start, end = steady[0] if steady else (evidence.started.t, first_hit)
     return start, max(start, min(end, first_hit))
+
+
+def _untouched(window: Window, intended: Ints, done: Ints) -> Window:
+    """*window* without what was under way at its end: what the fault then delays is no measure of the calm.
+
+    An attempt that was late by then was late without the fault, and stays.
+    """
+    start, end = window
+    under_way = (intended > end - LATE_FLOOR_NS) & (intended < end) & (done > end)
+    return start, max(start, int(intended[under_way].min(initial=end)))
 
 
 def _end(evidence: Evidence) -> int:

@@ -1,0 +1,143 @@
+"""What a group committed: redelivered_committed, commit_ahead, inputs_twice, inputs_left_out.
+
+The last completed commit is where a group's next owner begins. A commit without an answer, or one
+that overlaps another, leaves several possible; then only what lies below all of them is wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.anomalies.facts import Facts, Fate, at
+from harness.anomalies.found import Found, excusing, hits
+from harness.anomalies.joints import beginnings
+from harness.anomalies.largest import running_max
+from harness.checkers.guarantees import records as counted
+from harness.history.columns import NONE, WHYS, Ints
+from harness.model import Outcome
+
+
+def redelivered_committed(facts: Facts) -> Found:
+    """Polls with which a group's new owner began below what the group had committed."""
+    polls, first = facts.columns.polls, _owners(facts)
+    owed = np.asarray([_owed(facts, int(poll)) for poll in first], np.int64)
+    rows, begun = first[polls.start[first] < owed], int((owed != NONE).sum())
+    return Found(
+        "redelivered_committed",
+        compared={"beginnings": begun},
+        hits=hits(polls.log[rows], offset=polls.start[rows], op=polls.op[rows]),
+        detail="its group had committed a higher offset before",
+        held=f"Each of {counted(begun, 'new owner')} began where its group stood, or above.",
+        broken=f"{counted(len(rows), 'new owner')} began below what their group had committed.",
+    )
+
+
+def _owners(facts: Facts) -> Ints:
+    """Polls of groups with which a reader began anew where the group stood, not where it was told to."""
+    found = beginnings(facts)
+    by_hand = (found.why == WHYS.index("seek")) | (found.why == WHYS.index("reset"))
+    owners: Ints = found.poll[~by_hand & (facts.group[found.poll] != NONE)]
+    return owners
+
+
+def _owed(facts: Facts, poll: int) -> int:
+    """The lowest offset that the group can have stood at when *poll* began; ``NONE`` if it had none."""
+    polls, commits = facts.columns.polls, facts.columns.commits
+    mine = (commits.group == facts.group[poll]) & (commits.log == polls.log[poll])
+    begun = mine & (commits.invoked < polls.done[poll]) & (commits.outcome != Outcome.FAIL)
+    done = begun & (commits.outcome == Outcome.OK) & (commits.done < polls.invoked[poll])
+    if not done.any():
+        return NONE
+    last = int(commits.invoked[done].max())
+    # Whatever ended before the last one began is over; the others may have come after it.
+    possible = begun & (np.where(commits.outcome == Outcome.OK, commits.done, last + 1) > last)
+    return int(commits.offset[possible].min())
+
+
+def commit_ahead(facts: Facts) -> Found:
+    """Commits beyond what the member had been handed, or beyond what its sink durably holds."""
+    commits = facts.columns.commits
+    handed = _handed(facts)
+    unread = (handed != NONE) & (commits.offset > handed)
+    undurable = (commits.durable != NONE) & (commits.offset > commits.durable)
+    rows = np.flatnonzero((unread | undurable) & (commits.outcome != Outcome.FAIL))
+    return Found(
+        "commit_ahead",
+        compared={"commits": int(((handed != NONE) | (commits.durable != NONE)).sum())},
+        hits=hits(commits.log[rows], offset=commits.offset[rows], op=commits.op[rows]),
+        detail="it is beyond what the member had been handed, or what its sink holds",
+        held=f"None of {counted(len(commits.op), 'commit')} was ahead of its member.",
+        broken=f"{counted(len(rows), 'commit')} ahead of what their member had been handed or handed on.",
+    )
+
+
+def _handed(facts: Facts) -> Ints:
+    """How far each commit's member had read that log before; ``NONE`` if it never had."""
+    polls, commits = facts.columns.polls, facts.columns.commits
+    reader = np.concatenate((polls.reader, commits.reader))
+    log, op = np.concatenate((polls.log, commits.log)), np.concatenate((polls.op, commits.op))
+    end = np.concatenate((polls.end, np.full(len(commits.op), NONE, np.int64)))
+    order = np.lexsort((op, log, reader))
+    handed = np.empty(len(op), np.int64)
+    handed[order] = running_max(at(reader, log)[order], end[order])
+    return handed[len(polls.op) :]
+
+
+def inputs_twice(facts: Facts) -> Found:
+    """Input offsets that two committed transactions of one group consumed."""
+    log, group, first, until, op = _consumed(facts)
+    reached = running_max(at(group, log), until)
+    rows = np.flatnonzero(first < reached)
+    found = Found(
+        "inputs_twice",
+        compared={"committed inputs": len(first)},
+        hits=hits(log[rows], offset=first[rows], op=op[rows]),
+        detail="another committed transaction consumed it too",
+        held=f"No offset of {counted(len(first), 'committed input')} was consumed twice.",
+        broken=f"{counted(len(rows), 'committed input')} consumed again.",
+    )
+    return excusing(found, _AT_LEAST_ONCE if facts.columns.settings.at_least_once else "")
+
+
+def inputs_left_out(facts: Facts) -> Found:
+    """Visible input offsets below what a group committed that no transaction of it can have consumed."""
+    log, group, first, until, op = _consumed(facts)
+    reached = running_max(at(group, log), until)
+    rows = np.flatnonzero((reached != NONE) & (first > reached))
+    rows = rows[[_visible_between(facts, int(log[r]), int(reached[r]), int(first[r])) for r in rows.tolist()]]
+    rows = rows[
+        [not _maybe_consumed(facts, int(group[r]), int(log[r]), int(reached[r])) for r in rows.tolist()]
+    ]
+    return Found(
+        "inputs_left_out",
+        compared={"committed inputs": len(first)},
+        hits=hits(log[rows], offset=reached[rows], op=op[rows]),
+        detail="from here up to this transaction's input nobody consumed what is visible",
+        held=f"None of {counted(len(first), 'committed input')} leaves anything out.",
+        broken=f"{counted(len(rows), 'hole')} below committed inputs.",
+    )
+
+
+_AT_LEAST_ONCE = "at-least-once"
+
+
+def _consumed(facts: Facts) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Log, group, first, until and operation of each input of a committed transaction, in order."""
+    inputs = facts.columns.inputs
+    rows = np.flatnonzero(facts.fates[inputs.number] == Fate.COMMITTED)
+    rows = rows[np.lexsort((inputs.until[rows], inputs.first[rows], inputs.log[rows], inputs.group[rows]))]
+    return inputs.log[rows], inputs.group[rows], inputs.first[rows], inputs.until[rows], inputs.op[rows]
+
+
+def _visible_between(facts: Facts, log: int, low: int, high: int) -> bool:
+    got = facts.columns.deliveries
+    there = (got.log == log) & (low <= got.offset) & (got.offset < high) & facts.shown_committed
+    return bool(there.any())
+
+
+def _maybe_consumed(facts: Facts, group: int, log: int, offset: int) -> bool:
+    """Whether a transaction that nobody knows the end of took *offset* in."""
+    inputs = facts.columns.inputs
+    undecided = facts.fates[inputs.number] == Fate.UNDECIDED
+    mine = undecided & (inputs.group == group) & (inputs.log == log)
+    return bool((mine & (inputs.first <= offset) & (offset < inputs.until)).any())

@@ -1,0 +1,193 @@
+"""What a transaction must be: whole, unseen before its commit, alone in its incarnation, and ended.
+
+torn_transaction, precommitted_read, own_read, zombie_write, hanging_transaction, read_cycle,
+inputs_twice and inputs_left_out (exactly-once consumption).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.anomalies.cycles import in_cycles
+from harness.anomalies.facts import Facts, Fate, at
+from harness.anomalies.found import Found, Hits, hits
+from harness.anomalies.largest import running_max
+from harness.anomalies.pick import pick
+from harness.anomalies.places import copies
+from harness.anomalies.presence import last_attempt, looked_for, op_of
+from harness.checkers.guarantees import records as counted
+from harness.history.columns import NONE, Ints
+from harness.model import Outcome
+
+_UNCOMMITTED = "read uncommitted"
+
+
+def torn_transaction(facts: Facts) -> Found:
+    """Committed transactions some of whose records are there, and others are not where they must be."""
+    every = facts.records
+    member = facts.columns.sends.outcome != Outcome.FAIL
+    number, record = _distinct(facts.columns.sends.transaction[member], facts.attempted[member])
+    inside = number != NONE
+    number, record = number[inside], record[inside]
+    total = len(facts.columns.names.transactions)
+    present = np.bincount(number[facts.seen[record]], minlength=total)
+    absent = ~facts.seen[record] & looked_for(facts)[record]
+    torn = absent & (present > 0)[number] & (facts.fates == Fate.COMMITTED)[number]
+    rows, committed = record[torn], int((facts.fates == Fate.COMMITTED).sum())
+    short = _short(facts, present)
+    broken = len(np.unique(number[torn])) + short.count
+    return Found(
+        "torn_transaction",
+        compared={"committed": committed, "records": len(record)},
+        hits=_joined(
+            hits(every.log[rows], offset=every.offset[rows], record=rows, op=last_attempt(facts)[rows]), short
+        ),
+        detail=_flawed(facts, "its transaction is committed, and not whole"),
+        held=f"All {counted(committed, 'committed transaction')} are whole.",
+        broken=f"{counted(broken, 'committed transaction')} torn.",
+    )
+
+
+def _short(facts: Facts, present: Ints) -> Hits:
+    """Ends that declare more records than were seen, though every log was read through."""
+    ends = facts.columns.ends
+    if not facts.whole_logs.all():
+        return Hits()
+    sent = np.bincount(facts.columns.sends.transaction + 1, minlength=len(present) + 1)[1:]
+    fewer = (ends.records > present[ends.number]) & (ends.records > sent[ends.number])
+    rows = fewer & (facts.fates[ends.number] == Fate.COMMITTED) & (present[ends.number] > 0)
+    return hits(np.full(int(rows.sum()), NONE, np.int64), op=ends.op[rows])
+
+
+def precommitted_read(facts: Facts) -> Found:
+    """Records shown to a reader of committed records before anybody had asked for the commit."""
+    every, polls, got = facts.records, facts.columns.polls, facts.columns.deliveries
+    asked = _commit_invoked(facts)
+    part = (facts.delivered != NONE) & (every.transaction[facts.delivered] != NONE)
+    once = part & (every.attempts == 1)[facts.delivered]
+    rows = np.flatnonzero(once)
+    number = every.transaction[facts.delivered[rows]]
+    early = polls.done[got.poll[rows]] + facts.columns.settings.skew_ns < asked[number]
+    shown = facts.shown_committed[rows]
+    permitted, rows = int((early & ~shown).sum()), rows[early & shown]
+    return Found(
+        "precommitted_read",
+        compared={"delivered from transactions": int(once.sum())},
+        hits=hits(
+            got.log[rows], offset=got.offset[rows], record=facts.delivered[rows], op=op_of(facts, rows)
+        ),
+        detail="it was shown before its transaction's commit began",
+        held="No record was shown before its transaction's commit began.",
+        broken=f"{counted(len(rows), 'record')} shown before their transaction's commit began.",
+        excused={_UNCOMMITTED: permitted} if permitted else {},
+    )
+
+
+def _commit_invoked(facts: Facts) -> Ints:
+    """When somebody asked for each transaction's commit; ``-1`` (before everything) if nobody tells."""
+    ends = facts.columns.ends
+    asked = np.full(len(facts.columns.names.transactions), -1, np.int64)
+    commits = ends.commits == 1
+    asked[ends.number[commits]] = ends.invoked[commits]
+    return asked
+
+
+def own_read(facts: Facts) -> Found:
+    """Transactions that were handed a record which they had sent themselves."""
+    every, polls, got = facts.records, facts.columns.polls, facts.columns.deliveries
+    within = polls.transaction[got.poll]
+    known = (facts.delivered != NONE) & (within != NONE)
+    rows = np.flatnonzero(known & (every.transaction[facts.delivered] == within))
+    permitted = ~facts.shown_committed[rows]
+    rows, excused = rows[~permitted], int(permitted.sum())
+    return Found(
+        "own_read",
+        compared={"delivered inside transactions": int(known.sum())},
+        hits=hits(
+            got.log[rows], offset=got.offset[rows], record=facts.delivered[rows], op=op_of(facts, rows)
+        ),
+        detail="the transaction that polled it had sent it",
+        held="No transaction was handed what it had sent itself.",
+        broken=f"{counted(len(rows), 'record')} handed to the transaction that sent them.",
+        excused={_UNCOMMITTED: excused} if excused else {},
+    )
+
+
+def zombie_write(facts: Facts) -> Found:
+    """Visible records of an old incarnation of a transactional id above those of a newer one."""
+    ends, lie = facts.columns.ends, copies(facts)
+    writer, incarnation = _writers(facts)
+    number = facts.records.transaction[lie.record]
+    visible = (pick(facts.fates, number) == Fate.COMMITTED) & (pick(writer, number) != NONE)
+    record, log, offset = lie.record[visible], lie.log[visible], lie.offset[visible]
+    group = at(log, writer[number[visible]])
+    order = np.lexsort((offset, group))
+    newest = running_max(group[order], incarnation[number[visible]][order])
+    late = order[incarnation[number[visible]][order] < newest]
+    return Found(
+        "zombie_write",
+        compared={"records of known writers": len(record), "transactional ids": len(np.unique(ends.writer))},
+        hits=hits(log[late], offset=offset[late], record=record[late], op=last_attempt(facts)[record[late]]),
+        detail="a newer incarnation of its transactional id had written below it",
+        held="No incarnation wrote after a newer one of its transactional id.",
+        broken=f"{counted(len(late), 'record')} written after a newer incarnation had begun.",
+    )
+
+
+def _writers(facts: Facts) -> tuple[Ints, Ints]:
+    """The writer and incarnation of each transaction, ``NONE`` where nobody tells."""
+    ends, total = facts.columns.ends, len(facts.columns.names.transactions)
+    writer, incarnation = np.full(total, NONE, np.int64), np.full(total, NONE, np.int64)
+    writer[ends.number], incarnation[ends.number] = ends.writer, ends.incarnation
+    return writer, incarnation
+
+
+def hanging_transaction(facts: Facts) -> Found:
+    """Logs whose last stable offset stayed below their end after all producers had stopped."""
+    fences = facts.columns.fences
+    rows = np.flatnonzero(fences.stable < fences.end)
+    return Found(
+        "hanging_transaction",
+        compared={"fences": len(fences.op)},
+        hits=hits(fences.log[rows], offset=fences.stable[rows], op=fences.op[rows]),
+        detail="readers of committed records see nothing from here on",
+        held=f"Nothing is left open in {counted(len(fences.op), 'partition')}.",
+        broken=f"{counted(len(rows), 'partition')} with a transaction left open.",
+    )
+
+
+def read_cycle(facts: Facts) -> Found:
+    """Transactions that read each other's records in a circle (Adya's G1c, by reads alone)."""
+    every, polls, got = facts.records, facts.columns.polls, facts.columns.deliveries
+    reads = polls.transaction[got.poll]
+    known = (facts.delivered != NONE) & (reads != NONE) & facts.shown_committed
+    wrote = np.where(known, every.transaction[facts.delivered], NONE)
+    rows = np.flatnonzero(known & (wrote != NONE) & (wrote != reads))
+    circle = in_cycles(wrote[rows], reads[rows], len(facts.columns.names.transactions))
+    rows = rows[circle[wrote[rows]] & circle[reads[rows]]]
+    return Found(
+        "read_cycle",
+        compared={"reads between transactions": int((wrote != NONE).sum())},
+        hits=hits(
+            got.log[rows], offset=got.offset[rows], record=facts.delivered[rows], op=op_of(facts, rows)
+        ),
+        detail="its transaction reads, directly or through others, what the reader wrote",
+        held="No transactions read each other's records in a circle.",
+        broken=f"{counted(len(rows), 'record')} read in a circle of transactions.",
+    )
+
+
+def _distinct(number: Ints, record: Ints) -> tuple[Ints, Ints]:
+    pairs = np.unique(np.stack((number, record)), axis=1)
+    return pairs[0], pairs[1]
+
+
+def _joined(first: Hits, second: Hits) -> Hits:
+    names = ("log", "offset", "record", "op", "other")
+    return Hits(*(np.concatenate((getattr(first, name), getattr(second, name))) for name in names))
+
+
+def _flawed(facts: Facts, detail: str) -> str:
+    """With a protocol that has the flaw of KIP-890, say so: it explains, and excuses nothing."""
+    flawed = facts.columns.settings.transaction_version < 2
+    return f"{detail} (a known flaw before KIP-890)" if flawed else detail

@@ -1,0 +1,1 @@
+"""Histories of single operations: the model, its JSON lines, its columns."""
