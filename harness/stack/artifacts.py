@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import shutil
+import ssl
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -148,19 +149,29 @@ def _raise_first(error: BaseException | None, jar: Jar, pool: ThreadPoolExecutor
     if isinstance(error, MissingAbility):
         raise error
     raise MissingAbility(
-        f"{jar.coordinates} could not be fetched",
-        why=deepest_cause(error),
-        fix="the first run needs the network (a mirror: set it up for Maven); later runs do not",
+        f"{jar.coordinates} could not be fetched", why=deepest_cause(error), fix=_fix(error)
     ) from error
+
+
+def _fix(error: BaseException) -> str:
+    """What helps: a network that reads along has a certificate of its own, and wants it named."""
+    if isinstance(_deepest(error), ssl.SSLCertVerificationError):
+        return "name the file with your network's certificate authority in SSL_CERT_FILE"
+    return "the first run needs the network (a mirror: set it up for Maven); later runs do not"
 
 
 def deepest_cause(error: BaseException) -> str:
     """What went wrong at the bottom of a chain of exceptions, in words and without addresses."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
+    error = _deepest(error)
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     plain = re.sub(r"\s*\S*https?://\S*", "", (words.splitlines() or [""])[0]).strip()
     return plain or type(error).__name__
+
+
+def _deepest(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 def _fetch_one(jar: Jar, scratch: Path, store: Path, fetch: Fetcher) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.stack.definition import NodeDefinition, StackDefinition
@@ -16,8 +17,10 @@ from harness.stack.kafka_files import KafkaSoftware, brokers_of, properties_of
 from harness.stack.netns import NamespaceNode
 from harness.stack.objects import ObjectStore, StoreSoftware
 from harness.stack.parts import Parts
-from harness.stack.service import NodeService
+from harness.stack.seams import Node
+from harness.stack.service import NodeService, Ready
 from harness.stack.software import Software
+from harness.stack.task_metrics import LivePages, page
 from harness.stack.vector import VectorAgent, environment_of
 
 
@@ -55,8 +58,13 @@ class Assembly:
 
     def admin(self) -> KafkaAdmin:
         """Administration of the brokers."""
-        named = {n: (node.name, node.address) for n, node in enumerate(brokers_of(self.definition), 1)}
-        return KafkaAdmin(named, self.definition.kafka.client_port)
+        named = {
+            n if node.broker_id is None else node.broker_id: (node.name, node.address)
+            for n, node in enumerate(brokers_of(self.definition), 1)
+        }
+        operator = self.definition.operator_of("kafka")
+        in_zookeeper = operator is not None and operator.zookeeper
+        return KafkaAdmin(named, self.definition.kafka.client_port, in_zookeeper=in_zookeeper)
 
     def brokers(
         self,
@@ -135,17 +143,17 @@ class Assembly:
             for node in self.definition.nodes_of("vector")
         }
 
-    def rest(self) -> FlinkRest | None:
-        """Flink's REST interface, if the stack has Flink."""
+    def rest(self, moving: Mapping[str, Node] | None = None) -> FlinkRest | None:
+        """Flink's REST interface, if the stack has Flink; *moving* are nodes that know their addresses."""
         flink = self.definition.flink
         if flink is None:
             return None
         hosts = [n.address for n in self.definition.nodes_of("jobmanager")]
-        workers = [n.address for n in self.definition.nodes_of("taskmanager")]
-        return FlinkRest(
-            [f"http://{host}:{flink.rest_port}" for host in hosts],
-            [f"http://{worker}:{flink.metrics_port}/metrics" for worker in workers],
-        )
+        workers = {
+            n.name: page(n.address, flink.metrics_port) for n in self.definition.nodes_of("taskmanager")
+        }
+        pages = workers if moving is None else LivePages(tuple(workers), moving, flink.metrics_port)
+        return FlinkRest([f"http://{host}:{flink.rest_port}" for host in hosts], pages)
 
 
 def listens_on(definition: StackDefinition, node: NodeDefinition, *, vector: bool) -> tuple[int, ...]:
@@ -154,6 +162,8 @@ def listens_on(definition: StackDefinition, node: NodeDefinition, *, vector: boo
     *vector*: whether the metrics agent is.
     """
     kafka, objects, agent = definition.kafka, definition.objects, definition.vector
+    if node.ports:
+        return node.ports
     if node.role == "broker":
         return (kafka.client_port, kafka.controller_port)
     if node.role == "s3" and objects is not None:
@@ -161,3 +171,17 @@ def listens_on(definition: StackDefinition, node: NodeDefinition, *, vector: boo
     if node.role == "vector" and agent is not None and vector:
         return (agent.api_port, agent.metrics_port)
     return ports_of(definition, node)
+
+
+def ready_of(
+    definition: StackDefinition, name: str, role: str, admin: KafkaAdmin, rest: FlinkRest | None
+) -> Ready:
+    """What it takes a node of *role* to serve beyond an open port."""
+    if role == "broker":
+        return partial(admin.prove_in_sync, name)
+    if role == "taskmanager" and rest is not None and definition.operator_of("flink") is None:
+        return partial(rest.wait_registered, name)
+    if role in {"jobmanager", "taskmanager"} and rest is not None:
+        # An operator's TaskManagers register by their addresses.
+        return partial(rest.wait_task_managers, len(definition.nodes_of("taskmanager")))
+    return lambda _seconds: f"{name} listens"

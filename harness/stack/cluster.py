@@ -10,15 +10,18 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from harness import bundle
 from harness.errors import BadInput, StackError
+from harness.stack import machine_disks, machines
 from harness.stack.images import run
 
 NAME = "edge-harness"
+T = TypeVar("T")
 _MADE_S, _ASKED_S, _DELETED_S = 300.0, 20.0, 60.0
 
 
@@ -46,6 +49,34 @@ class Cluster:
             seconds=_ASKED_S,
         )
         return told.replace(f"https://{self.name}-control-plane:", f"https://{self.address}:")
+
+
+class KindMachines:
+    """The nodes of kind's clusters; see ``harness.stack.orchestrated.Machines``."""
+
+    def stop(self, machine: str) -> None:
+        """Take its power away."""
+        _docked(machines.stop, machine)
+
+    def start(self, machine: str) -> None:
+        """Have it run, whether it was stopped or paused; idempotent."""
+        _docked(machines.start, machine)
+        _docked(machine_disks.mount_all, machine)
+
+    def pause(self, machine: str) -> None:
+        """Freeze every process on it."""
+        _docked(machines.pause, machine)
+
+    def state(self, machine: str) -> str:
+        """``running``, ``paused``, ``exited``."""
+        return _docked(machines.state_of, machine)
+
+
+def _docked(verb: Callable[[str], T], machine: str) -> T:
+    try:
+        return verb(machine)
+    except OSError as error:
+        raise StackError(f"machine {machine} does not obey", why=str(error)) from error
 
 
 @contextlib.contextmanager

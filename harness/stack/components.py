@@ -9,11 +9,65 @@ from pydantic import Field
 from harness.model import Frozen
 
 
+class OperatorDefinition(Frozen):
+    """An operator that runs a component of the stack, installed from its published release.
+
+    Args:
+        runs: the component.
+        release: what a user downloads, in words.
+        deployment: the operator's Deployment in its release.
+        kinds: the custom resources that it brings, ``KIND.GROUP/VERSION``.
+        environment: what it is told beside what its release says.
+        zookeeper: the Kafka that it runs keeps its metadata in ZooKeeper.
+    """
+
+    runs: Literal["kafka", "flink"]
+    release: str
+    deployment: str
+    kinds: tuple[str, ...] = Field(min_length=1)
+    environment: dict[str, str] = {}
+    zookeeper: bool = False
+
+
 class KubernetesDefinition(Frozen):
-    """The stack as pods. ``overrides`` are images by the names that manifests give ours: ``images.kafka``."""
+    """The stack as pods.
+
+    Args:
+        load: where producers stand; ``load_workers`` is Locust in its place.
+        nodeports: the way in from outside.
+        vector: the metrics agent, applied once its bucket is there.
+        tried: manifests that are shown to the API server and not kept; what it says goes on record.
+        overrides: images by the last word of what manifests call them: ``images.kafka``.
+        releases: where the releases of operators lie, by their names: ``operators.strimzi``.
+    """
 
     namespace: str = Field(default="edge-harness", pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
     manifests: tuple[str, ...] = Field(min_length=1)
+    load: tuple[str, ...] = ()
+    load_workers: tuple[str, ...] = ()
+    nodeports: tuple[str, ...] = ()
+    vector: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
+    overrides: dict[str, str] = {}
+    operators: dict[str, OperatorDefinition] = {}
+    releases: dict[str, str] = {}
+
+
+class LoadDefinition(Frozen):
+    """How a load is driven, whatever the story asks of it.
+
+    Args:
+        workers: Locust workers, in pods where the stack is pods; 0: as many processes as the story says.
+        through: how clients get to pods: by the pods' network, or from outside by ports of the nodes.
+    """
+
+    workers: int = Field(default=0, ge=0, le=64)
+    through: Literal["network", "nodeport"] = "network"
+
+
+class DockerDefinition(Frozen):
+    """The stack as containers. ``overrides`` are images in the place of ours: ``images.kafka``."""
+
     overrides: dict[str, str] = {}
 
 

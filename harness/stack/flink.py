@@ -26,8 +26,8 @@ from harness.stack.netns import NamespaceNode
 from harness.stack.service import NodeService, Ready
 from harness.stack.software import Software
 
-_ZOOKEEPER = "org.apache.zookeeper.server.ZooKeeperServerMain"
-_ZOOKEEPER_HEAP_MB = 64
+ZOOKEEPER = "org.apache.zookeeper.server.ZooKeeperServerMain"
+ZOOKEEPER_HEAP_MB = 64
 # What is uploaded is written to a file first, by default to one in /tmp that all users of a machine share.
 _SCRATCH = ("io.tmp.dirs", "blob.storage.directory", "fs.s3a.buffer.dir")
 
@@ -129,7 +129,7 @@ class FlinkParts:
         log4j = f"-Dlog4j.configuration=file:{self.folder / 'log4j-console.properties'}"
         flags = (log4j, "-Dzookeeper.admin.enableServer=false")
         argv = self.software.command(
-            "kafka", _ZOOKEEPER, str(ZOOKEEPER_PORT), str(disk), heap_mb=_ZOOKEEPER_HEAP_MB, flags=flags
+            "kafka", ZOOKEEPER, str(ZOOKEEPER_PORT), str(disk), heap_mb=ZOOKEEPER_HEAP_MB, flags=flags
         )
         return self._service(node, argv, {}, lambda _seconds: f"{node.name} listens")
 

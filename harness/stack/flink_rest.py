@@ -6,7 +6,7 @@ no slot is free. Whether a job runs is told here by its tasks and completed chec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -65,13 +65,15 @@ class FlinkRest:
 
     Args:
         urls: ``http://host:port`` of every JobManager.
-        pages: the Prometheus page of every TaskManager.
+        pages: the Prometheus page of every TaskManager, by node; one that moves has another one then.
         clock: waits go by it.
     """
 
-    def __init__(self, urls: Sequence[str], pages: Sequence[str] = (), clock: Clock = MONOTONIC) -> None:
+    def __init__(
+        self, urls: Sequence[str], pages: Mapping[str, str] | None = None, clock: Clock = MONOTONIC
+    ) -> None:
         self.urls, self.clock = tuple(urls), clock
-        self._pages = tuple(pages)
+        self.pages: Mapping[str, str] = pages or {}
 
     def wait_task_managers(self, wanted: int, seconds: float) -> str:
         """Return when *wanted* TaskManagers are registered."""
@@ -151,7 +153,7 @@ class FlinkRest:
         """The lowest input watermark, ms, of every task behind the sources; None while one has none."""
         vertices = self._get(f"/jobs/{job_id}", JobDetails).vertices
         behind = sum(one.parallelism for one in vertices if not one.name.startswith("Source: "))
-        return lowest_watermark(self._pages, job_id, behind)
+        return lowest_watermark(tuple(self.pages.values()), job_id, behind)
 
     def stop_with_savepoint(self, job_id: str, folder: str, seconds: float) -> str:
         """Stop the job behind a savepoint in *folder*; returns the savepoint's address."""

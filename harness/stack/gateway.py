@@ -31,10 +31,7 @@ def enter(pid: int, dns: str) -> None:
         network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         syscalls.setns(network, syscalls.CLONE_NEWNET)
         os.close(network)
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
-        _NETWORKS.mkdir(parents=True, exist_ok=True)
-        syscalls.mount("tmpfs", str(_NETWORKS), "tmpfs", 0, "mode=0755")
+        own_networks(syscalls.MS_PRIVATE)
         _use_names_of(dns)
     except OSError as error:
         raise MissingAbility(
@@ -42,9 +39,24 @@ def enter(pid: int, dns: str) -> None:
         ) from error
 
 
+def own_networks(propagation: int) -> None:
+    """Give this process a mount namespace with an empty ``/run/netns``.
+
+    *propagation*: whether it sees what is mounted outside later (``MS_SLAVE``) or not (``MS_PRIVATE``).
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", "none", syscalls.MS_REC | propagation)
+    _NETWORKS.mkdir(parents=True, exist_ok=True)
+    syscalls.mount("tmpfs", str(_NETWORKS), "tmpfs", 0, "mode=0755")
+
+
 def _use_names_of(dns: str) -> None:
     with tempfile.NamedTemporaryFile("w", prefix="edge-resolv-", delete=False) as file:
-        file.write(f"nameserver {dns}\n")
+        # Strimzi's brokers call themselves POD.SERVICE.NAMESPACE.svc.
+        file.write(f"nameserver {dns}\nsearch cluster.local\n")
     made = Path(file.name)
     made.chmod(0o644)
     syscalls.mount(file.name, "/etc/resolv.conf", "", syscalls.MS_BIND)
@@ -64,6 +76,7 @@ def main() -> NoReturn:
     except MissingAbility as error:
         sys.stderr.write(f"harness: {error.sentence()}\n")
         sys.exit(error.exit_code)
+    syscalls.die_with_parent()
     environment = dict(os.environ) | {INSIDE: "1", "PATH": search_path()}
     os.execvpe(argv[0], argv, environment)  # noqa: S606 - an argv list, no shell
 

@@ -32,6 +32,10 @@ class Java:
         return f"{self.version} ({self.source})"
 
 
+IN_IMAGES = Java(Path("/opt/java/bin/java"), "17", "in the images")
+"""The runtime of images that were made elsewhere."""
+
+
 def find_java() -> Java:
     """``$JAVA_HOME`` when it is a supported version, else the wheel's runtime."""
     home = os.environ.get("JAVA_HOME")

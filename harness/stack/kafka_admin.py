@@ -33,9 +33,11 @@ _PATIENCE_S = 30.0
 class KafkaAdmin:
     """Administration and role look-up; see ``harness.stack.seams.Roles``."""
 
-    def __init__(self, brokers: Mapping[int, tuple[str, str]], port: int) -> None:
-        """*brokers* maps a node id to (node name, address)."""
-        self._brokers = brokers
+    def __init__(
+        self, brokers: Mapping[int, tuple[str, str]], port: int, *, in_zookeeper: bool = False
+    ) -> None:
+        """*brokers* maps a node id to (node name, address); *in_zookeeper*: there is no metadata quorum."""
+        self._brokers, self._in_zookeeper = brokers, in_zookeeper
         self._port = port
         self.bootstrap = ",".join(f"{address}:{port}" for _, address in brokers.values())
         self._client = self._connected()
@@ -64,7 +66,7 @@ class KafkaAdmin:
         return tuple(sorted(n for n, found in partitions.items() if self._known(found.leader) == node))
 
     def controller(self) -> str:
-        """The leader of the metadata quorum."""
+        """The leader of the metadata quorum; with ZooKeeper the broker that it chose."""
         return self._patiently("finding the controller", self._ask_for_controller)
 
     def coordinator(self, group: str) -> str:
@@ -190,6 +192,8 @@ class KafkaAdmin:
         return self._patiently(f"finding the leader of {topic}/{partition}", observe)
 
     def _ask_for_controller(self) -> str:
+        if self._in_zookeeper:
+            return self._name(self._metadata().controller_id)
         refusals: list[str] = []
         for _, address in self._brokers.values():
             try:

@@ -44,8 +44,12 @@ ROOTS = {
     # A Java compiler that needs no JDK.
     "ecj": ("org.eclipse.jdt:ecj:{version}",),
     "s3proxy": ("org.gaul:s3proxy:{version}",),
+    # What the operators' custom resources look like: Strimzi's model with its generator, which has
+    # all that both need inside; and a jar that holds Flink's.
+    "strimzi-crds": ("io.strimzi:api:{version}", "io.strimzi:crd-generator:{version}"),
+    "flink-crds": (_FLINK + "kubernetes-operator-api:{version}",),
 }
-ALONE = {"kafka-tools", "flink-s3", "flink-test", "ecj"}
+ALONE = {"kafka-tools", "flink-s3", "flink-test", "ecj", "strimzi-crds", "flink-crds"}
 """Components of which only the named jars are locked, not what they depend on."""
 KEPT = {
     # Its back ends of other clouds bring 60 MB that a file-system store never loads.

@@ -21,7 +21,7 @@ from harness.errors import StackError
 from harness.stack import syscalls
 
 BRIDGE = "edge0"
-_NAMED = Path("/run/netns")
+NAMED = Path("/run/netns")
 _HOST_BITS = 0x1FFFF
 """Of 198.18.0.0/15."""
 
@@ -37,7 +37,7 @@ class NamespaceNode:
 
     def enter(self, argv: Sequence[str]) -> list[str]:
         """*argv* behind the prefix that puts it into the node's network."""
-        return ["nsenter", f"--net={_NAMED / self.name}", "--", *argv]
+        return ["nsenter", f"--net={NAMED / self.name}", "--", *argv]
 
     @property
     def interface(self) -> str:
@@ -51,12 +51,12 @@ class NamespaceNode:
 
     def open_socket(self, kind: socket.SocketKind) -> socket.socket:
         """A socket in the node's network: it belongs for good to the one in which it was made."""
-        with _inside(_NAMED / self.name):
+        with inside(NAMED / self.name):
             return socket.socket(socket.AF_INET, kind)
 
     def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
         """Whether a TCP connection from this node completes in time."""
-        return _connects(self.open_socket(socket.SOCK_STREAM), address, port, seconds)
+        return connects(self.open_socket(socket.SOCK_STREAM), address, port, seconds)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Observer:
 
     def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
         """Whether a TCP connection from the harness completes in time."""
-        return _connects(self.open_socket(socket.SOCK_STREAM), address, port, seconds)
+        return connects(self.open_socket(socket.SOCK_STREAM), address, port, seconds)
 
 
 def build_network(observer: Observer, nodes: Sequence[NamespaceNode], *, prefix: int) -> None:
@@ -122,7 +122,8 @@ def _ip(lines: Sequence[str], namespace: str = "") -> None:
         raise StackError("the network could not be built", why=done.stderr, fix="harness doctor")
 
 
-def _connects(probe: socket.socket, address: str, port: int, seconds: float) -> bool:
+def connects(probe: socket.socket, address: str, port: int, seconds: float) -> bool:
+    """Whether *probe* connects in time; closes it."""
     with probe:
         probe.settimeout(seconds)
         try:
@@ -133,7 +134,7 @@ def _connects(probe: socket.socket, address: str, port: int, seconds: float) -> 
 
 
 @contextlib.contextmanager
-def _inside(namespace: Path) -> Iterator[None]:
+def inside(namespace: Path) -> Iterator[None]:
     """Move this thread alone into *namespace* and back."""
     home = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     away = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)

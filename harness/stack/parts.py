@@ -6,7 +6,8 @@ Everything here can be found wrong before anything is started, so it is looked a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.bundle import fixtures
@@ -22,6 +23,9 @@ from harness.stack.vector_config import check_programs
 
 _OWN_JOB = "edge-processor"
 
+JOB = "HARNESS_JOB"
+"""The environment variable that names the job's jar in a pod that cannot compile it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -29,7 +33,7 @@ class Parts:
 
     Args:
         job: the job's jar, and ``job_sha256`` its sum.
-        vector: the metrics agent's binary.
+        vector: the metrics agent's binary; None as well where an image of the user's takes its place.
         vector_missing: why its hop cannot be executed; empty when it can, or is not part of the stack.
         delays: what there is to delay connections with.
     """
@@ -39,6 +43,10 @@ class Parts:
     vector: Path | None = None
     vector_missing: str = ""
     delays: Delays = UNTRIED
+
+    def without_vector(self, why: str) -> Parts:
+        """The same where the metrics agent is not run, for the reason *why*."""
+        return replace(self, vector=None, vector_missing=why)
 
 
 NO_PARTS = Parts()
@@ -55,7 +63,7 @@ def check_parts(definition: StackDefinition, folder: Path) -> None:
     if definition.flink is not None:
         cluster_settings(definition, folder)
         _check_slots(definition, definition.flink)
-    if job is not None and job.jar != _OWN_JOB:
+    if job is not None and job.jar != _OWN_JOB and JOB not in os.environ:
         check_job(Path(job.jar), job.main)
     _check_buckets(definition)
     _vector(definition, folder)
@@ -115,7 +123,9 @@ def _job(definition: StackDefinition, software: Software) -> tuple[Path | None, 
     if job is None:
         return None, ""
     jar = Path(job.jar)
-    if job.jar == _OWN_JOB:
+    if given := os.environ.get(JOB):
+        jar = Path(given)
+    elif job.jar == _OWN_JOB:
         source = fixtures() / "flink-job"
         jar = built_job(software.java, software.jars["flink"], software.jars["ecj"][0], source)
     return jar, check_job(jar, job.main)
@@ -132,5 +142,9 @@ def _vector(definition: StackDefinition, folder: Path) -> tuple[Path | None, str
         raise BadInput(f"vector.config {config} cannot be read", why=error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise BadInput(f"vector.config {config} is no text", why=str(error)) from error
+    pods = definition.kubernetes
+    if pods is not None and "vector" in pods.overrides:
+        return None, ""
     found = find_vector(vector.binary)
-    return found, "" if found else missing_reason(vector.binary)
+    instead = ", or an image of it with --set images.vector=NAME" if pods is not None else ""
+    return found, "" if found else missing_reason(vector.binary) + instead

@@ -58,6 +58,7 @@ class Pipeline:
         bootstrap: the brokers, for the job.
         source: the topic it reads.
         told: called after every start.
+        renew: has the cluster's operator make it anew for an upgrade; None: nobody does, the cluster stays.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class Pipeline:
         bootstrap: str,
         source: str,
         told: Callable[[Start], None],
+        renew: Callable[[], str] | None = None,
     ) -> None:
         self._definition, self._rest, self._told = definition, rest, told
+        self._renew = renew
         self._jar, self._bootstrap, self._source = jar, bootstrap, source
         self._settings = cluster_settings(definition, folder)
         self.job_id = ""
@@ -126,7 +129,13 @@ class Pipeline:
         self.wait_running(_RUNNING_S)
 
     def upgrade(self) -> str:
-        """Stop the job and start it again as its upgrade mode says; returns what it began from."""
+        """Stop the job and start it again as its upgrade mode says; returns what it began from.
+
+        Where an operator runs the cluster it is upgraded in between, by a change of its resource.
+
+        Raises:
+            StackError: the job did not stop, the cluster was not upgraded, or the job did not come to run.
+        """
         flink = self._definition.flink
         assert flink is not None
         if flink.upgrade == "savepoint":
@@ -135,6 +144,8 @@ class Pipeline:
             self._rest.cancel(self.job_id, _CANCEL_S)
             # Only now: what an older checkpoint does not hold, a newer one may have committed.
             restore = self.seen().last_path if flink.upgrade == "last-state" else ""
+        if self._renew is not None:
+            self._renew()
         self.start(restore)
         return restore
 

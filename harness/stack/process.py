@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import psutil
 
 from harness.errors import StackError
 from harness.rundir import private
+from harness.stack.seams import Process
 from harness.waiting import NotYet, wait_for
 
 _HOLDING = frozenset({signal.SIGSTOP, signal.SIGCONT})
@@ -124,6 +126,12 @@ class NamespacedProcess(KnownProcess):
         """
         super().wait_gone(seconds)
         self._launcher.wait(timeout=seconds + 5)
+
+
+def started_ms(process: Process) -> int:
+    """The wall clock when *process* was started, ms since 1970, to a hundredth of a second."""
+    ago_s = time.clock_gettime(time.CLOCK_BOOTTIME) - process.start_ticks / os.sysconf("SC_CLK_TCK")
+    return round((time.time() - ago_s) * 1000)
 
 
 def _only_child(launcher: subprocess.Popen[bytes], name: str) -> int:

@@ -8,11 +8,72 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from harness.stack.delays import Delays
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended: its exit code and what it said."""
+
+    rc: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A process and all that it started, at one instant: pids, the state of every thread, context switches.
+
+    Nothing at all: it is gone.
+    """
+
+    pids: tuple[int, ...]
+    states: tuple[str, ...]
+    switches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault about to be made, as far as guard rails must know of it.
+
+    Args:
+        kind: see ``harness.faults.kinds``.
+        name: the fault in words.
+        nodes: what it hits.
+        peers: what it lies between them and; empty: it has no other side.
+        machine: whether it takes the whole node of the cluster on which each of *nodes* runs.
+        wipes: whether it deletes their data, too.
+    """
+
+    kind: str
+    name: str
+    nodes: tuple[str, ...]
+    peers: tuple[str, ...] = ()
+    machine: bool = False
+    wipes: bool = False
+
+
+Check: TypeAlias = Callable[[Strike, Sequence[Strike]], None]
+"""Returns when a strike may be made while the others are in force; raises FaultError when it may not."""
+
+
+def unrestricted(strike: Strike, held: Sequence[Strike]) -> None:
+    """Return: what the harness made itself may be broken as anybody likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process and all that it started cost: resident bytes, processor seconds, bytes in and out."""
+
+    held: int
+    used_s: float
+    received: int
+    sent: int
 
 
 class Process(Protocol):
@@ -57,6 +118,33 @@ class Process(Protocol):
         ...
 
 
+@runtime_checkable
+class Distant(Protocol):
+    """A process that only somebody on its own machine can look at; its pid means nothing here."""
+
+    def look(self) -> Look:
+        """The process as it is now."""
+        ...
+
+    def cost(self) -> Cost | None:
+        """What it costs; None: it is gone."""
+        ...
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """The argv that runs *argv* on its machine, as a person would paste it."""
+        ...
+
+
+@runtime_checkable
+class Unreached(Protocol):
+    """A process that nobody can do anything to here."""
+
+    @property
+    def unreached(self) -> str:
+        """Why not."""
+        ...
+
+
 class Node(Protocol):
     """One host of the system under test: an address and a network of its own."""
 
@@ -93,6 +181,19 @@ class Node(Protocol):
 
 
 @runtime_checkable
+class Remote(Protocol):
+    """A node in whose network somebody else runs commands for the harness."""
+
+    def run(self, argv: Sequence[str], text: str = "") -> Done:
+        """What *argv* says in the node's network, with *text* on its standard input.
+
+        Raises:
+            FaultError: it could not be run.
+        """
+        ...
+
+
+@runtime_checkable
 class Wired(Protocol):
     """A node whose cable the harness can reach: it opens sockets there, and shapes what goes through."""
 
@@ -103,7 +204,7 @@ class Wired(Protocol):
 
     @property
     def cable(self) -> str:
-        """The name of the cable's other end, in the network of the observer; empty: it has none."""
+        """The name of the cable's other end, where the observer or its machine is; empty: none."""
         ...
 
     def open_socket(self, kind: socket.SocketKind) -> socket.socket:
@@ -188,6 +289,16 @@ class HasGate(Protocol):
 
 
 @runtime_checkable
+class Passive(Protocol):
+    """A node that is only an address, a Service of the cluster: it can be cut off from, not entered."""
+
+    @property
+    def passive(self) -> bool:
+        """Always true."""
+        ...
+
+
+@runtime_checkable
 class HasDelays(Protocol):
     """A stack that says by what it can delay packets; one that does not leaves it to the kernel's netem."""
 
@@ -230,6 +341,26 @@ class Roles(Protocol):
     def coordinator(self, group: str) -> str:
         """The coordinator of a consumer group."""
         ...
+
+
+LOAD_PORT = 8070
+"""Where the processes of a load in pods are asked."""
+
+Ask = Callable[[str, str, bytes, float], bytes]
+"""Sends a body to a path of a pod, and gives its answer within so many seconds; raises StackError."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPods:
+    """Locust in pods: a master and its workers, by pod name, and how they are asked.
+
+    ``reached_at`` is the master's address for its workers.
+    """
+
+    master: str
+    workers: tuple[str, ...]
+    reached_at: str
+    ask: Ask
 
 
 class Stack(Protocol):

@@ -46,7 +46,9 @@ class Software:
 
 def locks_of(definition: StackDefinition, folder: Path) -> dict[str, str]:
     """Which lock of *folder* each component of *definition* is fetched by: its name and its version."""
-    found = {"kafka": definition.kafka.version}
+    found = {}
+    if definition.operator_of("kafka") is None:
+        found["kafka"] = definition.kafka.version
     if definition.flink is not None:
         version = definition.flink.version
         found |= {"flink": version, "flink-s3": version, "ecj": newest(folder, "ecj")}

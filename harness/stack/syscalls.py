@@ -22,6 +22,7 @@ MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x4_0000
+MS_SLAVE = 0x8_0000
 
 DISK_SOURCE = "edge-disk-"
 """How the mount source of a node's disk begins; its size in megabytes and an "m" follow."""

@@ -7,13 +7,14 @@ A page is the process's own word of this instant, and a process that is dead has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from harness.errors import StackError
 from harness.prometheus import Measured, parse
+from harness.stack.seams import Node
 from harness.web import get_text
 
 _SCOPE = "flink_taskmanager_job_task_"
@@ -35,6 +36,27 @@ class Told:
 
     attempt: int
     value: float
+
+
+class LivePages(Mapping[str, str]):
+    """The page of each TaskManager *names*, on *port* of the address that its node has at the moment."""
+
+    def __init__(self, names: Sequence[str], nodes: Mapping[str, Node], port: int) -> None:
+        self._names, self._nodes, self._port = tuple(names), nodes, port
+
+    def __getitem__(self, name: str) -> str:
+        return page(self._nodes[name].address, self._port)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def page(address: str, port: int) -> str:
+    """Where the TaskManager at *address* tells of its tasks."""
+    return f"http://{address}:{port}/metrics"
 
 
 def read_pages(pages: Sequence[str], seconds: float) -> list[tuple[Measured, ...] | None]:

@@ -1,8 +1,7 @@
 """A Toxiproxy in front of a node's ports: the user's own server, in the node's network, while a fault lasts.
 
 It listens on the node's address at ports that no kernel gives away by itself, so what leads clients to
-it can be told before it runs. Its client package is used for the calls alone: the package's own objects
-have no bound on their time, and one address for all of them.
+it can be told before it runs.
 """
 
 from __future__ import annotations
@@ -11,17 +10,13 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-
-import requests
-from toxiproxy.api import APIConsumer
-from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
 from harness.errors import StackError
 from harness.stack.process import NamespacedProcess
 from harness.stack.seams import Node
+from harness.stack.toxiproxy_api import ToxiproxyApi, delay_body, proxy_body
 from harness.waiting import NotYet, wait_for
 
 API_PORT = 61_000
@@ -30,11 +25,7 @@ API_PORT = 61_000
 MARK = ("HARNESS_FAULT", "latency")
 """In its environment: by this ``heal`` and the watchdog know a process that is itself a fault."""
 
-_START_S, _CALL_S, _GONE_S = 10.0, 2.0, 5.0
-_STREAM = "downstream"
-_REFUSALS = (requests.RequestException, ProxyExists, NotFound, InvalidToxic)
-_DIRECT = {"http": ""}
-"""No proxy of the environment is asked."""
+_START_S, _GONE_S = 10.0, 5.0
 
 
 class Toxiproxy:
@@ -43,7 +34,7 @@ class Toxiproxy:
     def __init__(self, node: Node, binary: Path, logs: Path) -> None:
         self._node, self._log = node, logs / f"{node.name}-toxiproxy.log"
         self._argv = [str(binary), "-host", node.address, "-port", str(API_PORT)]
-        self._calls = type("Calls", (APIConsumer,), {"host": node.address, "port": API_PORT})
+        self._api = ToxiproxyApi(node.name, node.address, API_PORT)
         self._process: NamespacedProcess | None = None
 
     @property
@@ -80,7 +71,7 @@ class Toxiproxy:
         )
         wait_for(self._answers, what=f"Toxiproxy at {self._node.name}", seconds=_START_S, every=0.01)
         for path, body in self._asked(ms):
-            self._call("post", path, body)
+            self._api.call("post", path, body)
 
     def delays(self) -> dict[int, int]:
         """What it says itself: by how many milliseconds it delays each port.
@@ -88,9 +79,7 @@ class Toxiproxy:
         Raises:
             StackError: it does not say.
         """
-        told = self._call("get", "/proxies", None)
-        assert isinstance(told, dict), told
-        return {int(name): _delay_of(proxy) for name, proxy in told.items()}
+        return {int(name): ms for name, ms in self._api.delays().items()}
 
     def stop(self) -> None:
         """End it, and with it every connection through it; idempotent.
@@ -111,39 +100,17 @@ class Toxiproxy:
         """One proxy for each port, and one toxic for each proxy."""
         calls: list[tuple[str, dict[str, object]]] = []
         for port in self._node.ports:
-            calls += [("/proxies", self._proxy(port)), (f"/proxies/{port}/toxics", _toxic(ms))]
+            calls += [("/proxies", self._proxy(port)), (f"/proxies/{port}/toxics", delay_body(ms))]
         return calls
 
     def _proxy(self, port: int) -> dict[str, object]:
         here = self._node.address
-        places = {"listen": f"{here}:{self.ports[port]}", "upstream": f"{here}:{port}"}
-        return {"name": str(port), "enabled": True, **places}
+        return proxy_body(str(port), f"{here}:{self.ports[port]}", f"{here}:{port}")
 
     def _answers(self) -> None:
         if not self.is_alive:
             raise StackError(f"Toxiproxy at {self._node.name} ended", why=self.log_tail())
         try:
-            self._call("get", "/proxies", None)
+            self._api.delays()
         except StackError as error:
             raise NotYet(error.why) from error
-
-    def _call(self, verb: str, path: str, body: Mapping[str, object] | None) -> object:
-        try:
-            told = {} if body is None else {"json": body}
-            answer = getattr(self._calls, verb)(path, timeout=_CALL_S, proxies=dict(_DIRECT), **told)
-            answer.raise_for_status()
-            found: object = answer.json()
-        except _REFUSALS as error:
-            raise StackError(f"Toxiproxy at {self._node.name} refused {path}", why=str(error)) from error
-        return found
-
-
-def _toxic(ms: int) -> dict[str, object]:
-    return {"type": "latency", "stream": _STREAM, "attributes": {"latency": ms, "jitter": 0}}
-
-
-def _delay_of(proxy: Mapping[str, object]) -> int:
-    """The delay that the JSON of one *proxy* tells; 0: it does nothing of the kind."""
-    toxics = proxy.get("toxics") if proxy.get("enabled") else None
-    found = [one for one in toxics or [] if (one["type"], one["stream"]) == ("latency", _STREAM)]  # type: ignore[attr-defined]
-    return sum(int(one["attributes"]["latency"]) for one in found)

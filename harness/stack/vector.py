@@ -8,37 +8,25 @@ stands; what a configuration lacks to be watched goes into a second file beside 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from harness.errors import BadInput, StackError
 from harness.stack.components import VectorDefinition
 from harness.stack.definition import StackDefinition
+from harness.stack.metrics_agent import GRACE_S, Answers, sent_all
 from harness.stack.netns import NamespaceNode
 from harness.stack.programs import find_program, missing_program, version_words
 from harness.stack.service import NodeProcess
 from harness.stack.vector_config import VectorConfig, read_config
-from harness.stack.vector_says import Said, parse
-from harness.waiting import NotYet, wait_for
-from harness.web import get_json, get_text
 
-T = TypeVar("T")
-
-_CALL_S = 2.0
 _VALIDATE_S = 30
-_GRACE_S = 30
-"""A store that is gone must not hold the end of a run up for longer; what is left stays on the disk."""
 _NOISE = re.compile(r"√|^\s*$|^\d{4}-\d\d-\d\dT\S+ +[A-Z]+ ")
 """Lines of ``vector validate`` that are no complaint: what is fine, and its log."""
-
-_STOPPED = "Vector has stopped."
-_CUT_SHORT = "Failed to gracefully shut down"
 
 
 def find_vector(binary: str) -> Path | None:
@@ -71,9 +59,13 @@ def missing_reason(binary: str) -> str:
 def environment_of(definition: StackDefinition) -> dict[str, str]:
     """The variables that a stack's Vector configuration may use; see ``fixtures/stacks/edge/vector.toml``.
 
-    Every node's address under its name in capitals, ports, and the object store with its credentials.
+    Every node's address under its role and number and under its name, in capitals (``TASKMANAGER_1``), ports,
+    and the object store with its credentials.
     """
-    found = {node.name.upper().replace("-", "_"): node.address for node in definition.nodes}
+    found: dict[str, str] = {}
+    for node in definition.nodes:
+        number = definition.nodes_of(node.role).index(node) + 1
+        found |= {_variable(name): node.address for name in (f"{node.role}-{number}", node.name)}
     if definition.vector is not None:
         found |= {
             "VECTOR_API_PORT": str(definition.vector.api_port),
@@ -83,6 +75,10 @@ def environment_of(definition: StackDefinition) -> dict[str, str]:
     if definition.flink is not None:
         found["FLINK_METRICS_PORT"] = str(definition.flink.metrics_port)
     return found | _store(definition)
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def _store(definition: StackDefinition) -> dict[str, str]:
@@ -118,7 +114,7 @@ def watching(config: VectorConfig, definition: VectorDefinition, disk: Path) -> 
 
 
 class VectorAgent(NodeProcess):
-    """One Vector on its node; see ``harness.stack.seams.Service``.
+    """One Vector on its node; see ``seams.Service`` and ``metrics_agent.MetricsAgent``.
 
     Args:
         node: where it runs; its first port is the one of its API.
@@ -144,13 +140,12 @@ class VectorAgent(NodeProcess):
         environment = {"VECTOR_DATA_DIR": str(disk), **environment}
         beside = logs / f"{node.name}-watched.toml"
         self._binary, self._files = binary, (config, beside)
-        limit = f"--graceful-shutdown-limit-secs={_GRACE_S}"
+        limit = f"--graceful-shutdown-limit-secs={GRACE_S}"
         argv = [str(binary), limit, *(f"--config={file}" for file in self._files)]
         super().__init__(node, argv, environment=environment, disk=disk, logs=logs)
-        self.config = read_config(config.read_text(encoding="utf-8"), config.name, self._environment)
-        beside.write_text(watching(self.config, definition, disk))
-        self._health = f"http://{node.address}:{definition.api_port}/health"
-        self._page = f"http://{node.address}:{definition.metrics_port}/metrics"
+        told = read_config(config.read_text(encoding="utf-8"), config.name, self._environment)
+        beside.write_text(watching(told, definition, disk))
+        self.answers = Answers(node.name, node.address, told, definition)
         self._graceful_from = 0
         self.started_ms = 0
         """The wall clock when the present process was started: Vector stamps its events by it."""
@@ -194,36 +189,7 @@ class VectorAgent(NodeProcess):
 
     def wait_ready(self, seconds: float) -> str:
         """Return when its API calls it healthy and a first page was scraped."""
-        wait_for(self._healthy, what=f"{self.node.name} to be healthy", seconds=seconds)
-        said = wait_for(self._scraped, what=f"{self.node.name} to scrape a page", seconds=seconds)
-        return f"{self.node.name} is healthy and scraped {said.scraped:,} events"
-
-    def said(self) -> Said:
-        """What it says of itself right now, at most a second old.
-
-        Raises:
-            StackError: it does not answer, or not as Vector.
-        """
-        found = parse(get_text(self._page, _CALL_S))
-        if found is None:
-            raise StackError(f"{self._page} tells nothing of Vector")
-        return found
-
-    def account(self) -> dict[str, int]:
-        """``said``, when that was, and what was asked for: the agent's part of its hop's counts.
-
-        Raises:
-            StackError: it does not answer, or not as Vector.
-        """
-        said, now = dataclasses.asdict(self.said()), time.time_ns() // 1_000_000
-        return {"started_ms": self.started_ms, "read_ms": now, **self.asked(), **said}
-
-    def asked(self) -> dict[str, int]:
-        """How many pages its configuration has it scrape, and how often."""
-        scrapers = self.config.scrapers()
-        pages = sum(1 if isinstance(one.endpoints, str) else len(one.endpoints) for one in scrapers)
-        interval = max((one.scrape_interval_secs for one in scrapers), default=0.0)
-        return {"pages": pages, "interval_ms": round(interval * 1000)}
+        return self.answers.wait_scraping(seconds, alive=self.must_live)
 
     def stop(self, seconds: float) -> bool:
         """End it gracefully: its last batch is sent. Returns whether everything it held was.
@@ -235,27 +201,7 @@ class VectorAgent(NodeProcess):
             self.process.send(signal.SIGTERM)
         self.process.wait_gone(seconds)
         end = self.log.read_bytes()[self._graceful_from :].decode(errors="replace")
-        return _STOPPED in end and _CUT_SHORT not in end
-
-    def _healthy(self) -> None:
-        self.must_live()
-        if _unless_silent(lambda: get_json(self._health, _CALL_S)) != {"ok": True}:
-            raise NotYet("its API does not call it healthy")
-
-    def _scraped(self) -> Said:
-        self.must_live()
-        found = _unless_silent(self.said)
-        if not found.scraped:
-            raise NotYet(f"nothing was scraped, {found.failed_scrapes} pages failed")
-        return found
-
-
-def _unless_silent(ask: Callable[[], T]) -> T:
-    """What *ask* gives; no answer is one to wait for, while its process lives."""
-    try:
-        return ask()
-    except StackError as error:
-        raise NotYet(str(error)) from error
+        return sent_all(end)
 
 
 def complaint(output: str) -> str:
