@@ -9,7 +9,7 @@ from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.nft import TABLE, Block, Cuts, blocks_at, standing
 from harness.faults.reach import Pair
 from harness.faults.spec import Direction, How
-from harness.stack.seams import Node
+from harness.stack.seams import Node, Passive
 
 _TURNED: dict[Direction, Direction] = {"both": "both", "in": "out", "out": "in"}
 
@@ -104,10 +104,14 @@ def cut_between(
     The smaller side gets the blocks: fewer transactions, hence less skew between them.
     """
     here, there = sides
-    if len(there) < len(here):
+    if _passive(here, nodes) or (len(there) < len(here) and not _passive(there, nodes)):
         here, there, direction = there, here, _TURNED[direction]
     blocks = [b for name in here for b in blocks_at(nodes[name], [nodes[p] for p in there], direction, how)]
     return Cut(cuts, holder, nodes, frozenset(blocks), severed_by(sides, pairs))
+
+
+def _passive(names: Sequence[str], nodes: Mapping[str, Node]) -> bool:
+    return any(isinstance(nodes[name], Passive) for name in names)
 
 
 def severed_by(sides: tuple[Sequence[str], Sequence[str]], pairs: frozenset[Pair]) -> frozenset[Pair]:

@@ -27,6 +27,7 @@ def latency(target: Selector, *, ms: float) -> FaultSpec:
     """Delay what the target sends by *ms* milliseconds, so every round trip takes as much longer.
 
     Where the kernel has no netem a Toxiproxy delays what it answers to others; what it asks of them is not.
+    Where one stands between it and its clients, as in Docker, that delays what it answers to them alone.
     """
     return FaultSpec("latency", target, ms=ms)
 

@@ -8,8 +8,10 @@ module inside the run's namespaces. Standard library only.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,10 @@ from harness.faults.observed import PROC
 from harness.stack import syscalls
 
 _MEGABYTE = 1 << 20
+_VOLUME = "_data"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MARGINS = (_PAGE, _PAGE, 16 * _PAGE, 64 * _PAGE, 256 * _PAGE)
+"""Room that is left: a service may have written between the look at what is used and the remount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,9 @@ class Disk:
 
     @property
     def node(self) -> str:
-        """The node whose disk it is: disks are mounted under its name."""
-        return Path(self.place).name
+        """The node whose disk it is: disks are mounted under its name, in Docker as a volume of that name."""
+        place = Path(self.place)
+        return place.parent.name if place.name == _VOLUME else place.name
 
     @property
     def size(self) -> int:
@@ -56,6 +63,34 @@ class Disk:
         """Whether it is as it was mounted."""
         return self.size == self.megabytes * _MEGABYTE and not self.read_only
 
+    def fill(self) -> None:
+        """Leave no room: shrink it to what is used.
+
+        Raises:
+            OSError: the kernel refused, as while more is written all the time.
+        """
+        for margin in _MARGINS:
+            with suppress(OSError):
+                # A size of 0 would mean "without a limit".
+                return _remount(self.place, 0, f"size={self.used + margin}")
+        raise OSError(errno.EBUSY, "more is written all the time")
+
+    def freeze(self) -> None:
+        """Take no writes.
+
+        Raises:
+            OSError: EBUSY while somebody has a file open for writing.
+        """
+        _remount(self.place, syscalls.MS_RDONLY)
+
+    def restore(self) -> None:
+        """Have its size back and take writes.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        restore(self.place, self.megabytes)
+
 
 def disks(pid: int = 0) -> list[Disk]:
     """Every node's disk that process *pid* has mounted; 0: this one. None when it is gone or not ours."""
@@ -73,7 +108,7 @@ def restore(place: str, megabytes: int) -> None:
     Raises:
         OSError: the kernel refused.
     """
-    syscalls.mount("none", place, "tmpfs", syscalls.MS_REMOUNT, f"size={megabytes}m")
+    _remount(place, 0, f"size={megabytes}m")
 
 
 def restore_all() -> list[str]:
@@ -82,6 +117,10 @@ def restore_all() -> list[str]:
     for disk in broken:
         restore(disk.place, disk.megabytes)
     return [disk.node for disk in broken]
+
+
+def _remount(place: str, flags: int, options: str = "") -> None:
+    syscalls.mount("none", place, "tmpfs", syscalls.MS_REMOUNT | flags, options)
 
 
 def _disk(fields: list[str], root: Path) -> Disk | None:

@@ -62,6 +62,8 @@ class Gated:
     asked: GateState
     listeners: frozenset[Pair] = frozenset()
     clock: Clock = MONOTONIC
+    patience: float = _BACK_SECONDS
+    """How long a gate may take until it answers as ever again, in seconds."""
     _closing: threading.Event = field(default_factory=threading.Event)
     _renewer: threading.Thread | None = None
     _renewed_t: int = 0
@@ -134,19 +136,21 @@ class Gated:
         return Seen(ok=not late, words="no renewal came in time, the gate let go" if late else NOTHING_LOST)
 
     def heal(self) -> None:
-        """Take the telling back; idempotent."""
+        """Take the telling back; idempotent. What another fault told stays."""
         self._closing.set()
         if self._renewer is not None:
             self._renewer.join()
-        for service in self.services.values():
+        for service in self.services.values() if self._renewed_t else ():
             clear_state(service.control)
 
     def healed(self) -> Seen:
         """Whether every gate answers at once and in whole again; waits for it."""
+        if not self._renewed_t:
+            return Seen(ok=True, words="no gate was told anything")
         words = []
         for name, node in self.nodes.items():
             try:
-                words.append(wait_for(partial(self._well, node), what=name, seconds=_BACK_SECONDS))
+                words.append(wait_for(partial(self._well, node), what=name, seconds=self.patience))
             except StackError as error:
                 return Seen(ok=False, words=f"{name} still misbehaves: {error.why}")
         return Seen(ok=True, words="; ".join(words))
@@ -212,7 +216,10 @@ class Gated:
 
 
 def gated(
-    spec: FaultSpec, services: Mapping[str, Service], nodes: Mapping[str, Node], listeners: frozenset[Pair]
+    spec: FaultSpec,
+    services: Mapping[str, Service | HasGate],
+    nodes: Mapping[str, Node],
+    listeners: frozenset[Pair],
 ) -> Gated:
     """Prepare what *spec* asks of the gates of *services*.
 

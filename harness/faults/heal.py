@@ -9,8 +9,11 @@ beats is left alone and named. Of every other run it
 * deletes table ``inet harness`` in every network of the run, with all it may hold,
 * removes what slows down a node's cable,
 * gives disks that are full or read-only their size back,
-* ends processes of nodes whose harness is gone; of pods it deletes the cluster that the run had made, or
-  the namespace in one that was there before.
+* ends the delays in proxies that stand between nodes and clients,
+* has operators look again after what they were asked to leave alone,
+* ends processes of nodes whose harness is gone; of pods it starts and opens the machines, then deletes the
+  cluster that the run had made, or the namespace in one that was there before, and what carries our label
+  cluster-wide unless another run uses that cluster; containers it removes with their network and disks.
 
 Then it looks again: what is still there is named with the command that removes it,
 and the exit code is 4. Standard library only. Nothing from a journal is ever run.
@@ -32,6 +35,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.clock import MONOTONIC
+from harness.faults import clusters_left as in_kind
 from harness.faults.journal import open_faults
 from harness.faults.observed import (
     PROC,
@@ -44,13 +48,25 @@ from harness.faults.observed import (
     start_ticks,
     stat_fields,
 )
-from harness.faults.remains import BrokenDisk, Network, broken_disks, disturbed_networks
+from harness.faults.remains import (
+    BrokenDisk,
+    LimitedPod,
+    Network,
+    broken_claims,
+    broken_disks,
+    disturbed_networks,
+    limited_pods,
+)
+from harness.faults.toxics import Delaying, delaying, reset
+from harness.stack import cluster_left, docker_left
+from harness.stack.machine_disks import MachineDisk
+from harness.stack.reconciliation import Paused, paused, resume_of
 
 LEASE_SECONDS = 5.0
 ABORT_SECONDS = 20.0
 KILL_SECONDS = 5.0
 NOTHING, LEFT_BEHIND = 0, 4
-_UNDO_SECONDS, _CLUSTER_SECONDS = 10.0, 120.0
+_UNDO_SECONDS = 10.0
 _CLUSTER = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)?\Z")
 
 Say = Callable[[str], None]
@@ -70,6 +86,12 @@ class Run:
     harness: int
     """The pid of its harness as seen here; 0: it is gone; -1: nobody knows."""
     beats: bool
+    delaying: tuple[Delaying, ...] = ()
+    claims: tuple[MachineDisk, ...] = ()
+    """The disks of its pods' claims that are full or read-only."""
+    limited: tuple[LimitedPod, ...] = ()
+    in_docker: tuple[docker_left.Thing, ...] = ()
+    """Its containers, networks and volumes that nobody will remove."""
 
     @property
     def is_healthy(self) -> bool:
@@ -85,13 +107,24 @@ class Run:
     def orphans(self) -> tuple[Marked, ...]:
         """Processes of nodes that nobody will end."""
         of_nodes = (process for process in self.processes if process.node and not process.fault)
-        return tuple(process for process in of_nodes if self.harness == 0 and not process.cluster)
+        alone = self.harness == 0 and not self.in_docker
+        return tuple(process for process in of_nodes if alone and not process.cluster)
 
     @property
     def clusters(self) -> tuple[str, ...]:
         """Where its pods are that nobody will delete; a pod's process would only be started again."""
+        return self.places if self.harness == 0 else ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where its pods are."""
         named = {process.cluster for process in self.processes if process.node}
-        return tuple(sorted(filter(_CLUSTER.match, named))) if self.harness == 0 else ()
+        return tuple(sorted(filter(_CLUSTER.match, named)))
+
+    @property
+    def unattended(self) -> tuple[Paused, ...]:
+        """What their operators leave alone for its sake."""
+        return tuple(sorted({each for place in self.places for each in paused(place)}))
 
     @property
     def proxies(self) -> tuple[Marked, ...]:
@@ -111,8 +144,9 @@ def heal(*, abort: bool = False, only: str = "", folders: Sequence[Path] = (), s
     for run in before:
         if run.is_healthy and not abort:
             continue
-        for words, undo in _undoings(run, abort=abort):
+        for words, undo in _undoings(run, abort=abort, others=_living(before, run)):
             _isolated(words, undo, say)
+        _tell_kept(run, _living(before, run), say)
     after = survey(only) if before else []
     _describe("now", after, say)
     _tell_journals(folders, say)
@@ -120,20 +154,26 @@ def heal(*, abort: bool = False, only: str = "", folders: Sequence[Path] = (), s
 
 
 def survey(only: str = "") -> list[Run]:
-    """Every run, or the one named *only*, of which a process is left, by id."""
-    by_run: dict[str, list[Marked]] = {}
+    """Every run, or the one named *only*, of which a process or something in Docker is left, by id."""
+    left = [thing for thing in docker_left.things(only) if thing.is_orphan]
+    by_run: dict[str, list[Marked]] = {thing.run: [] for thing in left}
     for process in marked_processes(only):
         by_run.setdefault(process.run, []).append(process)
-    return [_observe(run, tuple(processes)) for run, processes in sorted(by_run.items())]
+    return [
+        _observe(run, tuple(processes), tuple(thing for thing in left if thing.run == run))
+        for run, processes in sorted(by_run.items())
+    ]
 
 
-def _observe(run: str, processes: tuple[Marked, ...]) -> Run:
+def _observe(run: str, processes: tuple[Marked, ...], in_docker: tuple[docker_left.Thing, ...]) -> Run:
     directory = next((process.directory for process in processes if process.directory), "")
     heartbeat = Path(directory) / "heartbeat"
     harness = _harness_of(heartbeat) if directory else -1
     beats = harness != 0 and _beats(heartbeat)
     networks, disks = tuple(disturbed_networks(processes)), tuple(broken_disks(processes))
-    return Run(run, directory, processes, networks, disks, harness, beats)
+    slow = tuple(delaying(processes))
+    claims, limited = tuple(broken_claims(processes)), tuple(limited_pods(processes))
+    return Run(run, directory, processes, networks, disks, harness, beats, slow, claims, limited, in_docker)
 
 
 def _harness_of(heartbeat: Path) -> int:
@@ -168,7 +208,7 @@ def _beats(heartbeat: Path) -> bool:
     return False
 
 
-def _undoings(run: Run, *, abort: bool) -> list[tuple[str, Callable[[], None]]]:
+def _undoings(run: Run, *, abort: bool, others: Sequence[Run] = ()) -> list[tuple[str, Callable[[], None]]]:
     todo: list[tuple[str, Callable[[], None]]] = []
     if abort and run.harness > 0:
         todo.append((f"end run {run.run} (harness {run.harness})", partial(_end_harness, run)))
@@ -182,18 +222,47 @@ def _undoings(run: Run, *, abort: bool) -> list[tuple[str, Callable[[], None]]]:
         for command in one.unshape
     ]
     todo += [(f"restore the disk of {one.disk.node}", partial(_run, one.restore)) for one in run.disks]
+    todo += [(f"restore the disk {one.name}", one.restore) for one in run.claims]
+    todo += [(f"give {one.pod} its limits back", one.give_back) for one in run.limited]
+    todo += [(f"end the delays of {one.node}", partial(reset, one)) for one in run.delaying]
     todo += [(f"end {_named(process)}", partial(_kill, process)) for process in run.orphans]
-    todo += [(f"delete {one}", partial(_run, _deletion(one), _CLUSTER_SECONDS)) for one in run.clusters]
+    todo += [(f"open the machines of {one}", partial(in_kind.open_machines, one)) for one in run.clusters]
+    todo += [
+        (f"unshape the machines of {one}", partial(in_kind.unshape_machines, one)) for one in run.clusters
+    ]
+    todo += [(f"resume {one}", partial(resume_of, one)) for one in run.unattended]
+    shared = [one for one in run.clusters if "/" in one]
+    todo += [(f"free {one}", partial(cluster_left.free, one)) for one in shared]
+    todo += [(f"delete {one}", partial(_run, in_kind.deletion(one), in_kind.SECONDS)) for one in run.clusters]
+    todo += [(f"delete the disks of {one}", partial(in_kind.delete_disks, one)) for one in shared]
+    todo += [
+        (f"remove what is cluster-wide in {one}", partial(cluster_left.remove, one))
+        for one in _left_alone(run, others)
+    ]
+    todo += [
+        (f"remove {len(command) - 3} by {' '.join(command[:3])}", partial(_run, command, in_kind.SECONDS))
+        for command in docker_left.removals(run.in_docker)
+    ]
     return todo
 
 
-def _deletion(place: str) -> tuple[str, ...]:
-    """The command that deletes a cluster, or a namespace in one."""
-    cluster, _, namespace = place.partition("/")
-    if not namespace:
-        return ("kind", "delete", "cluster", "--name", cluster)
-    kubectl = ("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "delete", "namespace", namespace)
-    return ("docker", "exec", f"{cluster}-control-plane", *kubectl)
+def _living(runs: Sequence[Run], run: Run) -> list[Run]:
+    """Those of *runs* beside *run* whose harness is not known to be gone."""
+    return [each for each in runs if each.run != run.run and each.harness != 0]
+
+
+def _left_alone(run: Run, others: Sequence[Run]) -> list[str]:
+    """The clusters that stay when *run* is gone and that none of the *others* uses."""
+    return sorted(
+        in_kind.staying(run.clusters) - {each for other in others for each in in_kind.staying(other.places)}
+    )
+
+
+def _tell_kept(run: Run, others: Sequence[Run], say: Say) -> None:
+    """Name what is cluster-wide and ours, and stays because another run uses it."""
+    for cluster in sorted(in_kind.staying(run.clusters) - set(_left_alone(run, others))):
+        if found := cluster_left.wide(cluster):
+            say(f"  kept for another run in {cluster}: {', '.join(found)}")
 
 
 def _named(process: Marked) -> str:
@@ -265,8 +334,13 @@ def _faults_of(run: Run) -> list[str]:
     ]
     slow = [f"throttled: {network.where}, {device}" for network in run.networks for device in network.shaped]
     slow += [f"delayed: {_named(process)}" for process in run.proxies]
+    slow += [f"delayed for clients: {one.node}" for one in run.delaying]
+    slow += [f"limited: {one.pod}" for one in run.limited]
+    slow += [f"left alone by its operator: {one}" for one in run.unattended]
     pods = [f"pods left: {one}" for one in run.clusters]
-    return [*stopped, *cuts, *slow, *pods, *(f"disk not whole: {one.disk.node}" for one in run.disks)]
+    pods += [f"left in Docker: {one.kind} {one.name}" for one in run.in_docker]
+    hurt = [*(one.disk.node for one in run.disks), *(one.name for one in run.claims)]
+    return [*stopped, *cuts, *slow, *pods, *(f"disk not whole: {name}" for name in hurt)]
 
 
 def _tell_journals(folders: Sequence[Path], say: Say) -> None:
@@ -287,8 +361,13 @@ def _conclude(runs: Sequence[Run], *, abort: bool, say: Say) -> int:
         manual += [" ".join(network.delete) for network in run.networks if network.elements]
         manual += [" ".join(command) for network in run.networks for command in network.unshape]
         manual += [" ".join(one.restore) for one in run.disks]
+        manual += [command for one in run.limited for command in one.commands]
+        manual += [command for one in run.claims for command in one.restore_commands]
         manual += [f"kill -KILL {process.pid}" for process in run.orphans]
-        manual += [" ".join(_deletion(one)) for one in run.clusters]
+        manual += [one.reset for one in run.delaying]
+        manual += [" ".join(one.resume) for one in run.unattended]
+        manual += [" ".join(in_kind.deletion(one)) for one in run.clusters]
+        manual += [" ".join(command) for command in docker_left.removals(run.in_docker)]
         manual += [f"kill -KILL {run.harness}" for _ in "x" if abort and run.harness > 0]
     if manual:
         say("UNSAFE: faults are left behind. By hand:")

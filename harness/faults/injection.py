@@ -38,7 +38,7 @@ from harness.faults.reach import Pair, all_pairs, connecting, listed
 from harness.faults.selectors import Resolution
 from harness.faults.spec import FaultSpec
 from harness.faults.uninterrupted import UNDO_ERRORS, uninterrupted
-from harness.stack.seams import Stack
+from harness.stack.seams import Check, Stack, Strike, Supervised, unrestricted
 from harness.waiting import NotYet, wait_for
 
 _CUT_PROBE_SECONDS = 0.3
@@ -70,9 +70,10 @@ class Injector:
     Args:
         stack: the system under test.
         journal: where every step is written, ahead of the fault.
-        topic: the load's topic, to note which of its partitions a target led; empty: none.
+        topic: the load's topic, to note which of its partitions a target led; empty: there is none yet.
         ready_seconds: how long a healed service may take until it serves again.
         lease_seconds: how long a cut outlives a harness that no longer renews it.
+        check: what may be hit, asked once a target is chosen and before anything is done to it.
         clock: for holding and for instants.
     """
 
@@ -84,10 +85,12 @@ class Injector:
         topic: str = "",
         ready_seconds: float = READY_SECONDS,
         lease_seconds: int = LEASE_SECONDS,
+        check: Check = unrestricted,
         clock: Clock = MONOTONIC,
     ) -> None:
         self.stack, self.journal, self.clock = stack, journal, clock
-        self._topic, self._ready_seconds = topic, ready_seconds
+        self.ready_seconds = ready_seconds
+        self.topic, self._check = topic, check
         self._cuts = Cuts(stack.nodes, lease_seconds=lease_seconds)
         self._numbers = itertools.count(1)
         self._active: dict[int, Injection] = {}
@@ -109,8 +112,16 @@ class Injector:
     def prepare(self, spec: FaultSpec, number: int) -> Prepared:
         """Resolve *spec* now and make its mechanism ready."""
         return prepare(
-            spec, number, self.stack, self._cuts, topic=self._topic, ready_seconds=self._ready_seconds
+            spec, number, self.stack, self._cuts, topic=self.topic, ready_seconds=self.ready_seconds
         )
+
+    def check(self, strike: Strike) -> None:
+        """Return when *strike* may be made beside the faults in force.
+
+        Raises:
+            FaultError: it may not.
+        """
+        self._check(strike, tuple(injection.strike for injection in list(self._active.values())))
 
     def next_number(self) -> int:
         """The number of the next fault, from 1."""
@@ -166,6 +177,7 @@ class Injection:
 
     resolution: Resolution
     mechanism: Mechanism
+    strike: Strike
     injected_t: int = 0
     """Monotonic nanoseconds; 0 until it happened, as for the instants below."""
     effect_proven_t: int = 0
@@ -192,6 +204,8 @@ class Injection:
         self._number = injector.next_number()
         prepared = injector.prepare(self.spec, self._number)
         self.mechanism, self.resolution, self._facts = prepared.mechanism, prepared.target, prepared.facts
+        self.strike = prepared.strike
+        injector.check(self.strike)
         self._baseline = self._connecting_now()
         injector.journal.write("planned", self._facts, commands=self.mechanism.commands)
         with ExitStack() as undo:
@@ -328,14 +342,21 @@ class Injection:
             wait_for(
                 lambda: self._all_connect(expected),
                 what="reconnecting",
-                seconds=_RECONNECT_SECONDS,
+                seconds=self._patience(),
                 every=0.02,
+                clock=self._injector.clock,
             )
         except StackError as error:
             return Seen(ok=False, words=error.why)
         except UNDO_ERRORS as error:
             return Seen(ok=False, words=str(error))
         return Seen(ok=True, words=f"{own.words}; {len(expected)} of {len(expected)} connections open")
+
+    def _patience(self) -> float:
+        """How many seconds connections may take to be back: a supervised process may end after its fault."""
+        injector = self._injector
+        supervised = any(isinstance(each, Supervised) for each in injector.stack.services.values())
+        return max(_RECONNECT_SECONDS, injector.ready_seconds) if supervised else _RECONNECT_SECONDS
 
     def _all_connect(self, expected: frozenset[Pair]) -> None:
         open_now = connecting(self._injector.stack, dict.fromkeys(expected, _OPEN_PROBE_SECONDS))

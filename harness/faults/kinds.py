@@ -29,8 +29,20 @@ Kind: TypeAlias = Literal[
     "s3_slow",
     "s3_truncate",
     "s3_hang",
+    "pod_delete",
+    "drain",
+    "rolling_update",
+    "image_missing",
+    "unlisted",
+    "network_policy",
+    "out_of_memory",
+    "cpu_limit",
+    "reconciliation_paused",
+    "machine_stop",
+    "machine_pause",
+    "machine_reboot",
 ]
-Parameter: TypeAlias = Literal["share", "to_mbit", "ms", "status", "bytes_per_s"]
+Parameter: TypeAlias = Literal["share", "to_mbit", "ms", "status", "bytes_per_s", "grace_s", "milli"]
 
 WITH_PEERS: frozenset[Kind] = frozenset({"partition", "loss"})
 """Kinds that lie between a target and its peers."""
@@ -40,6 +52,24 @@ ON_CABLE: frozenset[Kind] = frozenset({"bandwidth", "latency"})
 
 ON_OBJECT_STORE: frozenset[Kind] = frozenset({"s3_refuse", "s3_slow", "s3_truncate", "s3_hang"})
 """Kinds that the gate of the object store makes."""
+
+
+ON_PODS: frozenset[Kind] = frozenset(
+    {
+        *("pod_delete", "drain", "rolling_update", "image_missing", "unlisted"),
+        *("network_policy", "out_of_memory", "cpu_limit"),
+    }
+)
+"""Kinds that the orchestrator makes."""
+
+ON_OPERATORS: frozenset[Kind] = frozenset({"reconciliation_paused"})
+"""Kinds that an operator makes of its own work: no node is hit by them."""
+
+ON_MACHINES: frozenset[Kind] = frozenset({"machine_stop", "machine_pause", "machine_reboot"})
+"""Kinds that hit every pod on a machine together."""
+
+TAKES_MACHINE: frozenset[Kind] = ON_MACHINES | {"drain"}
+"""Kinds that others on the same machine notice, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +108,8 @@ PARAMETERS: Mapping[Kind, Mapping[str, Range]] = {
     "s3_refuse": {"status": Range(400, 599), "share": Range(0.05, 1)},
     "s3_slow": {"ms": Range(100, 5_000), "bytes_per_s": Range(100, 1e9, needed=False)},
     "s3_truncate": {"share": Range(0.05, 1)},
+    "pod_delete": {"grace_s": Range(0, 300)},
+    "cpu_limit": {"milli": Range(20, 900)},
 }
 """A kind that is not here takes none."""
 

@@ -8,21 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BadInput, NotExpressible
+from harness.faults.behind_proxy import behind_proxy
+from harness.faults.cpu import CpuLimit
 from harness.faults.cut import cut_between
+from harness.faults.denied import TRY_SECONDS, Denied
 from harness.faults.gate import gated
+from harness.faults.gate_in_front import gate_in_front
 from harness.faults.kinds import Kind
 from harness.faults.loss import loss_between
 from harness.faults.mechanism import Mechanism
+from harness.faults.memory import OutOfMemory
 from harness.faults.nft import Cuts
+from harness.faults.pods import Deletion, Drain, MissingImage, OnPods, Roll, Unlisting
+from harness.faults.power import MachinePause, PowerCut
 from harness.faults.proxied import proxied
-from harness.faults.reach import Pair, all_pairs
+from harness.faults.reach import Pair, all_pairs, connecting
 from harness.faults.signals import KILL_SECONDS, TERMINATE_SECONDS, Death, Pause
 from harness.faults.spec import FaultSpec
 from harness.faults.starve import Starvation
-from harness.faults.storage import DiskFault
+from harness.faults.storage import DiskAt, DiskFault, Mounted, OnMachine
 from harness.faults.throttle import delay_of, rate_of
+from harness.faults.unattended import Unattended
 from harness.stack.delays import UNTRIED
-from harness.stack.seams import HasDelays, HasDisk, Node, Service, Stack
+from harness.stack.orchestrated import HasVolumes, Machines, Orchestrated, Orchestrator
+from harness.stack.proxies import HasProxies
+from harness.stack.seams import HasDelays, HasDisk, HasGate, Node, Passive, Service, Stack, Supervised, Wired
+from harness.stack.temporary_gate import TemporaryGate
 from harness.stack.toxiproxy import Toxiproxy
 
 
@@ -69,6 +80,30 @@ class Hit:
         return frozenset(pair for pair in all_pairs(self.stack) if ends & {pair.source, pair.target})
 
     @property
+    def orchestrator(self) -> Orchestrator:
+        """Who keeps the target running.
+
+        Raises:
+            NotExpressible: nobody does.
+        """
+        found = self.stack.orchestrator if isinstance(self.stack, Orchestrated) else None
+        if found is None:
+            raise NotExpressible(f"{self.spec.name} needs an orchestrator", fix="--platform kind")
+        return found
+
+    @property
+    def power(self) -> Machines:
+        """The machines under the target.
+
+        Raises:
+            NotExpressible: they are out of reach.
+        """
+        found = self.stack.machines if isinstance(self.stack, Orchestrated) else None
+        if found is None:
+            raise NotExpressible(f"{self.spec.name} needs machines within reach", fix="--platform kind")
+        return found
+
+    @property
     def observer(self) -> Node:
         """Where the harness itself stands."""
         return next(node for node in self.stack.nodes.values() if node.role == "observer")
@@ -85,6 +120,9 @@ class Hit:
 
 def _kill(hit: Hit) -> Mechanism:
     services, wipe = hit.services, hit.spec.wipe
+    if wipe and all(isinstance(service, Supervised) for service in services.values()):
+        # What a supervisor starts again at once is wiped by having it made anew.
+        return _deletion(hit, claims=True)
     return Death(services, signal.SIGKILL, KILL_SECONDS, hit.ready_seconds, wipe, hit.opened_to)
 
 
@@ -101,8 +139,13 @@ def _cut(hit: Hit) -> Mechanism:
 
 
 def _loss(hit: Hit) -> Mechanism:
-    spec, sides = hit.spec, (hit.target, hit.peers)
-    nodes, share = hit.stack.nodes, _given(spec.share)
+    spec, nodes, share = hit.spec, hit.stack.nodes, _given(hit.spec.share)
+    # What is only an address loses nothing of its own.
+    peers = tuple(name for name in hit.peers if not isinstance(nodes[name], Passive))
+    if not peers:
+        what = f"{', '.join(hit.peers)} cannot lose packets here"
+        raise NotExpressible(what, why="it is only an address", fix="cut it off: partition(…)")
+    sides = (hit.target, peers)
     return loss_between(
         hit.cuts, hit.number, nodes, sides, direction=spec.direction, share=share, touched=hit.through
     )
@@ -115,7 +158,12 @@ def _limit(hit: Hit) -> Mechanism:
 
 
 def _delay(hit: Hit) -> Mechanism:
-    """By netem where the kernel has it, else by a proxy in front of each target."""
+    """By the proxies that stand there, else by netem where the kernel has it, else by proxies of its own."""
+    standing = hit.stack.proxies if isinstance(hit.stack, HasProxies) else {}
+    if set(hit.target) <= standing.keys():
+        between = behind_proxy(hit.nodes, standing, hit.observer, _given(hit.spec.ms))
+        between.disturbed = lambda name: hit.is_cut_off(name) or hit.is_down(name)
+        return between
     delays = hit.stack.delays if isinstance(hit.stack, HasDelays) else UNTRIED
     if delays.netem:
         made = delay_of(hit.nodes, hit.observer, _given(hit.spec.ms), hit.through)
@@ -136,13 +184,79 @@ def _behind_proxy(hit: Hit, binary: Path) -> Mechanism:
 
 
 def _on_disk(hit: Hit) -> Mechanism:
-    services, places = hit.services, {}
-    for name, service in services.items():
-        if not isinstance(service, HasDisk):
-            raise NotExpressible(f"{hit.spec.name} cannot be done here", why=f"{name} has no disk of its own")
-        places[name] = service.disk
+    services = hit.services
+    places = {name: _disk_of(hit, name, service) for name, service in services.items()}
     read_only = hit.spec.kind == "disk_read_only"
     return DiskFault(services, places, read_only, hit.ready_seconds, hit.opened_to)
+
+
+def _disk_of(hit: Hit, name: str, service: Service) -> DiskAt:
+    if isinstance(service, HasDisk):
+        return Mounted(str(service.disk))
+    volumes = hit.stack.volumes if isinstance(hit.stack, HasVolumes) else None
+    found = volumes.of(name) if volumes is not None else None
+    if found is None:
+        raise NotExpressible(f"{hit.spec.name} cannot be done here", why=f"{name} has no disk of its own")
+    return OnMachine(found)
+
+
+def _gate(hit: Hit) -> Mechanism:
+    """By the gates that stand there, else by ones that are put in front, where clients can be led to them."""
+    services, nodes, spec = hit.services, hit.nodes, hit.spec
+    if all(isinstance(service, HasGate) for service in services.values()):
+        return gated(spec, services, nodes, hit.opened_to)
+    if not all(isinstance(node, Wired) and node.ports for node in nodes.values()):
+        what = f"{spec.name} cannot be done here"
+        raise NotExpressible(what, why="no gate stands in front of it, and none can be put there")
+    proxies = hit.stack.proxies if isinstance(hit.stack, HasProxies) else {}
+    fronts = {
+        name: TemporaryGate(
+            node, spec.kind, hit.stack.logs, fronts=[proxies[name].port] if name in proxies else ()
+        )
+        for name, node in nodes.items()
+    }
+    told = gated(spec, fronts, nodes, hit.opened_to)
+    return gate_in_front(hit.cuts, hit.number, hit.stack.nodes, fronts, told)
+
+
+def _deletion(hit: Hit, *, claims: bool = False) -> Mechanism:
+    made = Deletion(hit.services, hit.orchestrator, hit.ready_seconds, hit.opened_to, hit.through)
+    made.grace_s, made.claims = hit.spec.grace_s or 0.0, claims
+    return made
+
+
+def _on_pods(made: type[OnPods]) -> Callable[[Hit], Mechanism]:
+    return lambda hit: made(hit.services, hit.orchestrator, hit.ready_seconds, hit.opened_to, hit.through)
+
+
+def _limit_cpu(hit: Hit) -> Mechanism:
+    pods, milli = hit.orchestrator, round(_given(hit.spec.milli))
+    return CpuLimit(hit.services, pods, hit.ready_seconds, hit.opened_to, hit.through, milli=milli)
+
+
+def _deny(hit: Hit) -> Mechanism:
+    def tried(pairs: frozenset[Pair]) -> frozenset[Pair]:
+        return connecting(hit.stack, dict.fromkeys(pairs, TRY_SECONDS))
+
+    pods, ready = hit.orchestrator, hit.ready_seconds
+    return Denied(hit.services, pods, ready, hit.opened_to, hit.through, open_now=tried)
+
+
+def _roll(hit: Hit) -> Mechanism:
+    """Its controller replaces the target's likes as well."""
+    roles = {node.role for node in hit.nodes.values()}
+    likes = {name for name, node in hit.stack.nodes.items() if node.role in roles}
+    touched = frozenset(pair for pair in all_pairs(hit.stack) if likes & {pair.source, pair.target})
+    return Roll(hit.services, hit.orchestrator, hit.ready_seconds, hit.opened_to, touched)
+
+
+def _on_machines(made: type[PowerCut], *, reboots: bool = False) -> Callable[[Hit], Mechanism]:
+    def make(hit: Hit) -> Mechanism:
+        machines = tuple(sorted({hit.orchestrator.pod(name).machine for name in hit.target}))
+        services, ready = hit.services, hit.ready_seconds
+        return made(machines, hit.power, services, ready, hit.through, reboots=reboots)
+
+    return make
 
 
 def _given(number: float | None) -> float:
@@ -161,8 +275,20 @@ MAKERS: Mapping[Kind, Callable[[Hit], Mechanism]] = {
     "disk_full": _on_disk,
     "disk_read_only": _on_disk,
     "starve": lambda hit: Starvation(hit.services, _given(hit.spec.share), hit.ready_seconds, hit.opened_to),
-    "s3_refuse": lambda hit: gated(hit.spec, hit.services, hit.nodes, hit.opened_to),
-    "s3_slow": lambda hit: gated(hit.spec, hit.services, hit.nodes, hit.opened_to),
-    "s3_truncate": lambda hit: gated(hit.spec, hit.services, hit.nodes, hit.opened_to),
-    "s3_hang": lambda hit: gated(hit.spec, hit.services, hit.nodes, hit.opened_to),
+    "s3_refuse": _gate,
+    "s3_slow": _gate,
+    "s3_truncate": _gate,
+    "s3_hang": _gate,
+    "pod_delete": _deletion,
+    "drain": _on_pods(Drain),
+    "rolling_update": _roll,
+    "image_missing": _on_pods(MissingImage),
+    "unlisted": _on_pods(Unlisting),
+    "network_policy": _deny,
+    "out_of_memory": _on_pods(OutOfMemory),
+    "cpu_limit": _limit_cpu,
+    "reconciliation_paused": lambda hit: Unattended(hit.services, hit.orchestrator),
+    "machine_stop": _on_machines(PowerCut),
+    "machine_pause": _on_machines(MachinePause),
+    "machine_reboot": _on_machines(PowerCut, reboots=True),
 }

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -31,12 +31,14 @@ from harness.clock import MONOTONIC, Clock, seconds_between
 from harness.errors import FaultError, MissingAbility
 from harness.faults import redirect
 from harness.faults.spec import Direction, How
+from harness.stack.running import run_at
 from harness.stack.seams import Node
 
 TABLE = "inet harness"
 LEASE_SECONDS = 5
 RENEW_SECONDS = 1.0
 _NFT_SECONDS = 5.0
+_FROM_INPUT = ("nft", "-f", "-")
 
 SetName: TypeAlias = str
 """drop_in, drop_out, reset_in, reset_out; loss_N: lose N of a thousand packets that come in; via_PORT_PROXY:
@@ -103,12 +105,16 @@ class Block:
 class Script:
     """One nft transaction in one node's network."""
 
-    node: str
-    argv: tuple[str, ...]
+    at: Node
     text: str
 
+    @property
+    def node(self) -> str:
+        """The node's name."""
+        return self.at.name
+
     def __str__(self) -> str:
-        return f"{' '.join(self.argv)} <<'EOF'\n{self.text}EOF"
+        return f"{' '.join(self.at.enter(_FROM_INPUT))} <<'EOF'\n{self.text}EOF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +178,10 @@ def run_scripts(scripts: Iterable[Script]) -> None:
         FaultError: a kernel refused; the other transactions may be in force.
         MissingAbility: there is no nft here.
     """
-    started = [(script, _start(script.argv)) for script in scripts]
-    refused = [(script, words) for script, running in started if (words := _finish(running, script.text))]
+    every = list(scripts)
+    with ThreadPoolExecutor(max(len(every), 1), thread_name_prefix="nft") as pool:
+        told = list(pool.map(_refusal, every))
+    refused = [(script, words) for script, words in zip(every, told, strict=True) if words]
     if refused:
         script, words = refused[0]
         raise FaultError(f"nft refused at {script.node}", why=words, fix="harness doctor")
@@ -186,14 +194,13 @@ def standing(node: Node) -> Standing:
         FaultError: it could not be asked.
     """
     # The whole ruleset: asking for a table that was never made is an error.
-    argv = node.enter(["nft", "-j", "list", "ruleset", "inet"])
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_NFT_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FaultError(f"nft could not be asked at {node.name}", why=str(error)) from error
-    if done.returncode:
-        raise FaultError(f"nft did not answer at {node.name}", why=done.stderr, fix="harness doctor")
-    return parse_table(node.name, done.stdout)
+        done = run_at(node, ["nft", "-j", "list", "ruleset", "inet"], seconds=_NFT_SECONDS)
+    except MissingAbility as error:
+        raise FaultError(f"nft could not be asked at {node.name}", why=error.what) from error
+    if done.rc:
+        raise FaultError(f"nft did not answer at {node.name}", why=done.err, fix="harness doctor")
+    return parse_table(node.name, done.out)
 
 
 class Cuts:
@@ -341,10 +348,7 @@ def _scripts(
     by_node: dict[str, list[Block]] = {}
     for block in sorted(blocks):
         by_node.setdefault(block.node, []).append(block)
-    return tuple(
-        Script(name, tuple(nodes[name].enter(["nft", "-f", "-"])), text_for(own))
-        for name, own in by_node.items()
-    )
+    return tuple(Script(nodes[name], text_for(own)) for name, own in by_node.items())
 
 
 def _frame(blocks: list[Block]) -> str:
@@ -374,21 +378,10 @@ def _deleting(blocks: Iterable[Block]) -> str:
     return "".join(f"delete element {TABLE} {block.set_name} {{ {block.address} }}\n" for block in blocks)
 
 
-def _start(argv: Sequence[str]) -> subprocess.Popen[str]:
-    pipe = subprocess.PIPE
-    try:
-        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-    except FileNotFoundError as error:
-        what = f"there is no {error.filename} here"
-        raise MissingAbility(what, fix="harness doctor names the package") from error
-
-
-def _finish(running: subprocess.Popen[str], text: str) -> str:
+def _refusal(script: Script) -> str:
     """The words of an nft that failed; empty when it did as told."""
     try:
-        _, words = running.communicate(text, timeout=_NFT_SECONDS)
-    except subprocess.TimeoutExpired:
-        running.kill()
-        running.communicate()
-        return f"no answer within {_NFT_SECONDS:g} s"
-    return (words.strip() or f"exit code {running.returncode}") if running.returncode else ""
+        done = run_at(script.at, _FROM_INPUT, script.text, seconds=_NFT_SECONDS)
+    except FaultError as error:
+        return error.why or error.what
+    return (done.err.strip() or f"exit code {done.rc}") if done.rc else ""

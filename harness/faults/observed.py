@@ -18,7 +18,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 RUN, DIRECTORY, NODE, FAULT = "HARNESS_RUN", "HARNESS_DIR", "HARNESS_NODE", "HARNESS_FAULT"
-CLUSTER = "HARNESS_CLUSTER"
+CLUSTER, PROXY = "HARNESS_CLUSTER", "HARNESS_PROXY"
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError, NotADirectoryError)
 
 
@@ -37,6 +37,8 @@ class Marked:
     """The kind of fault that the process is: ``latency`` for a proxy that delays; empty: it is none."""
     cluster: str = ""
     """Of a pod: ``CLUSTER`` in a kind cluster that the run made, ``CLUSTER/NAMESPACE`` in one it found."""
+    proxy: str = ""
+    """Of a proxy between a node and its clients: ``NODE@ADDRESS:PORT``, where it tells what it delays."""
 
     @property
     def stopped(self) -> bool:
@@ -158,6 +160,7 @@ def _marked(pid: int) -> Marked | None:
         command=command.strip()[:200],
         fault=environment.get(FAULT, ""),
         cluster=environment.get(CLUSTER, ""),
+        proxy=environment.get(PROXY, ""),
     )
 
 

@@ -6,17 +6,19 @@ same instant prepare the same thing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import StackError
 from harness.faults.journal import Fault
-from harness.faults.kinds import ON_CABLE, WITH_PEERS
+from harness.faults.kinds import ON_CABLE, ON_OPERATORS, TAKES_MACHINE, WITH_PEERS
 from harness.faults.makers import MAKERS, Hit
 from harness.faults.mechanism import Mechanism
 from harness.faults.nft import Cuts
+from harness.faults.places import Beside
 from harness.faults.selectors import Resolution, resolve
 from harness.faults.spec import FaultSpec, resolve_peers
-from harness.stack.seams import Stack
+from harness.stack.orchestrated import Orchestrated
+from harness.stack.seams import Stack, Strike
 
 READY_SECONDS = 120.0
 
@@ -28,6 +30,7 @@ class Prepared:
     target: Resolution
     mechanism: Mechanism
     facts: Fault
+    strike: Strike
 
 
 def prepare(
@@ -57,7 +60,35 @@ def prepare(
     traits["touches"] = _touches(spec, stack, target.nodes, peers)
     hit = Hit(spec, number, stack, cuts, target.nodes, peers, ready_seconds)
     mechanism = MAKERS[spec.kind](hit)
-    return Prepared(target, mechanism, _facts(spec, number, stack, target, mechanism.undo, traits, topic))
+    facts = _facts(spec, number, stack, target, mechanism.undo, traits, topic)
+    return Prepared(target, mechanism, facts, _strike(spec, spec.name, target.nodes, peers))
+
+
+def strike_of(spec: FaultSpec, stack: Stack) -> Strike:
+    """What *spec* would hit now, whether or not it can be made here.
+
+    Raises:
+        BadInput: the target does not exist, or has no such peers.
+        StackError: the cluster does not answer.
+    """
+    name = spec.name
+    if not (isinstance(stack, Orchestrated) and stack.orchestrator):
+        spec = _alone(spec)
+    target = resolve(spec.target, stack.roles, stack)
+    between = spec.kind in WITH_PEERS
+    peers = resolve_peers(spec, target, stack.roles, stack) if between else ()
+    return _strike(spec, name, target.nodes, peers)
+
+
+def _alone(spec: FaultSpec) -> FaultSpec:
+    """The same fault on the pod itself, where nobody knows yet what else runs on its machine."""
+    target = spec.target.other if isinstance(spec.target, Beside) else spec.target
+    peers = spec.peers.other if isinstance(spec.peers, Beside) else spec.peers
+    return replace(spec, target=target, peers=peers)
+
+
+def _strike(spec: FaultSpec, name: str, nodes: tuple[str, ...], peers: tuple[str, ...]) -> Strike:
+    return Strike(spec.kind, name, nodes, peers, machine=spec.kind in TAKES_MACHINE, wipes=spec.wipe)
 
 
 def _controls(stack: Stack, target: Resolution) -> dict[str, str]:
@@ -70,6 +101,8 @@ def _controls(stack: Stack, target: Resolution) -> dict[str, str]:
 
 def _touches(spec: FaultSpec, stack: Stack, target: tuple[str, ...], peers: tuple[str, ...]) -> str:
     """Whether producers may notice: the fault is on a broker, or on a way between them and a broker."""
+    if spec.kind in ON_OPERATORS:
+        return "others"
     serving = {name for name, node in stack.nodes.items() if node.role in {"broker", "load"}}
     brokers = set(stack.roles.brokers())
     here, there = set(target) & serving, set(peers) & serving

@@ -18,17 +18,21 @@ from typing import Protocol
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.answers import QUESTIONS, answers_ms
 from harness.faults.cut import Cut
+from harness.faults.lateness import (
+    ANSWERS,
+    PATIENCE_SECONDS,
+    PROMPT_SECONDS,
+    are_late,
+    as_ever,
+    middle,
+    prompt_again,
+)
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.nft import Block, Cuts, clear_scripts, run_scripts, standing, vias_at
 from harness.faults.reach import Pair
 from harness.faults.redirect import via
-from harness.faults.traffic import delay_bounds
 from harness.stack.seams import Node, Wired
-from harness.waiting import NotYet, wait_for
-
-_ANSWERS = 5
-_PATIENCE_SECONDS = 5.0
-_PROMPT_SECONDS = 10.0
+from harness.waiting import wait_for
 
 
 class Front(Protocol):
@@ -99,7 +103,7 @@ class Proxied:
     touched: frozenset[Pair] = frozenset()
     disturbed: Callable[[str], bool] = lambda _: False
     """Whether another fault lies on the way to a node, or on its service: no answer proves anything."""
-    patience: float = _PROMPT_SECONDS
+    patience: float = PROMPT_SECONDS
     """How long a port may take until it is prompt again, in seconds."""
     _before: dict[Port, list[float]] = field(default_factory=dict)
     """How long the answers took before the injection, in milliseconds, ascending."""
@@ -136,7 +140,9 @@ class Proxied:
         for name, node in self.nodes.items():
             if standing(node).vias:
                 raise FaultError(f"{name} is behind a proxy already", fix="heal the other fault first")
-        self._before = {port: self._as_ever(port) for port in self._ports()}
+        self._before = {
+            port: as_ever(f"{port} does not answer", partial(self._answers, port)) for port in self._ports()
+        }
         try:
             for front in self.fronts.values():
                 front.start(self.ms)
@@ -207,11 +213,10 @@ class Proxied:
     def _delay(self, port: Port) -> Seen:
         """The quickest answer must be late enough, the middle one not too late."""
         before, now = self._before[port], self._answers(port)
-        least, most = delay_bounds(self.ms)
         name = via(port.number, self.fronts[port.node].ports[port.number])
         led = standing(self.nodes[port.node]).lost.get(name, 0)
-        ok = now[0] - before[0] >= least and _middle(now) - _middle(before) <= most and led >= len(now)
-        told = f"{port} answers after {_middle(now):.1f} ms, before after {_middle(before):.1f} ms"
+        ok = are_late(before, now, self.ms) and led >= len(now)
+        told = f"{port} answers after {middle(now):.1f} ms, before after {middle(before):.1f} ms"
         return Seen(ok=ok, words=f"{told}, {led} connections were led to its proxy")
 
     def _again(self, port: Port) -> str:
@@ -220,27 +225,15 @@ class Proxied:
         return wait_for(partial(self._is_prompt, port), what=str(port), seconds=self.patience)
 
     def _is_prompt(self, port: Port) -> str:
-        try:
-            now = self._answers(port)[0]
-        except OSError as error:
-            raise NotYet(f"{port} does not answer: {error}") from error
-        # None could be as quick as this with the delay in force, however busy the machine is.
-        if now >= self._before.get(port, [0.0])[0] + self.ms / 2:
-            raise NotYet(f"{port} answers after {now:.1f} ms")
+        before = self._before.get(port, [0.0])[0]
+        now = prompt_again(partial(self._answers, port), before, self.ms)
         return f"{port} answers after {now:.1f} ms again"
 
     def _answers(self, port: Port) -> list[float]:
         node = self.nodes[port.node]
         return answers_ms(
-            self.observer, node, port.number, count=_ANSWERS, patience=_PATIENCE_SECONDS + self.ms / 1e3
+            self.observer, node, port.number, count=ANSWERS, patience=PATIENCE_SECONDS + self.ms / 1e3
         )
-
-    def _as_ever(self, port: Port) -> list[float]:
-        try:
-            return self._answers(port)
-        except OSError as error:
-            fix = "heal the other fault first"
-            raise FaultError(f"{port} does not answer", why=str(error), fix=fix) from error
 
     def _freed(self) -> list[str]:
         """The nodes that no other delay holds."""
@@ -287,7 +280,3 @@ def _require_proxiable(node: Node) -> None:
     if why:
         what = f"not expressible here, because this kernel has no netem, and no proxy can delay {node.name}"
         raise NotExpressible(what, why=why)
-
-
-def _middle(ascending: list[float]) -> float:
-    return ascending[len(ascending) // 2]

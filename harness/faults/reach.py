@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from harness.stack.seams import Stack
+from harness.stack.seams import Passive, Stack
 
 _AT_ONCE = 32
 
@@ -29,7 +29,8 @@ class Pair:
 def all_pairs(stack: Stack) -> frozenset[Pair]:
     """Every connection that can be tried: from each node to each other node that listens."""
     listening = [name for name, node in stack.nodes.items() if node.ports]
-    return frozenset(Pair(a, b) for a in stack.nodes for b in listening if a != b)
+    asking = [name for name, node in stack.nodes.items() if not isinstance(node, Passive)]
+    return frozenset(Pair(a, b) for a in asking for b in listening if a != b)
 
 
 def connecting(stack: Stack, pairs: Mapping[Pair, float]) -> frozenset[Pair]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,9 +19,12 @@ from pathlib import Path
 from harness.faults.disks import Disk, disks
 from harness.faults.observed import PROC, Marked, namespace
 from harness.faults.shaping import removal, shaped
+from harness.stack import machine_disks, resizing
+from harness.stack.machine_disks import MachineDisk
+from harness.stack.machines import kubectl_of, states
 
 _TABLE = ("inet", "harness")
-_NFT_SECONDS = 5.0
+_NFT_SECONDS, _KUBECTL_SECONDS = 5.0, 30.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 _log = logging.getLogger(__name__)
@@ -60,11 +64,67 @@ class BrokenDisk:
 def broken_disks(processes: Sequence[Marked]) -> list[BrokenDisk]:
     """The disks that *processes* have mounted and that are full or read-only by our doing, each once."""
     found: dict[str, BrokenDisk] = {}
+    # A volume of Docker's is mounted here as well, where there is what restores it.
+    here = {disk.device: disk for disk in disks()}
     for process in processes:
         for disk in disks(process.pid):
             if disk.device not in found and not _is_whole(disk):
-                found[disk.device] = BrokenDisk(disk, _restoring(process.pid, disk))
+                own = here.get(disk.device)
+                restore = _restoring(process.pid, disk) if own is None else _python(own)
+                found[disk.device] = BrokenDisk(own or disk, restore)
     return list(found.values())
+
+
+def broken_claims(processes: Sequence[Marked]) -> list[MachineDisk]:
+    """The disks of claims, in the clusters of *processes*, that are full or read-only by our doing."""
+    clusters = _clusters(processes)
+    try:
+        return [disk for cluster in clusters for disk in machine_disks.broken(list(states(cluster)))]
+    except OSError as error:
+        _log.warning("the disks of %s were not looked at: %s", ", ".join(clusters), error)
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class LimitedPod:
+    """One pod whose processor limits we changed, and the commands that give it back what it had."""
+
+    pod: str
+    undo: tuple[tuple[str, ...], ...]
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """As a person would paste them."""
+        return tuple(shlex.join(argv) for argv in self.undo)
+
+    def give_back(self) -> None:
+        """Run them.
+
+        Raises:
+            OSError: the cluster refuses.
+        """
+        for argv in self.undo:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=_KUBECTL_SECONDS, check=False)
+            if done.returncode:
+                raise OSError(done.stderr.strip())
+
+
+def limited_pods(processes: Sequence[Marked]) -> list[LimitedPod]:
+    """The pods with other limits than they had, in the clusters of *processes*."""
+    found: list[LimitedPod] = []
+    for cluster in _clusters(processes):
+        try:
+            kubectl = kubectl_of(cluster)
+            for pod in resizing.limited(kubectl):
+                undo = tuple(tuple(argv) for argv in resizing.undoing(kubectl, pod))
+                found.append(LimitedPod(pod["metadata"]["name"], undo))
+        except OSError as error:
+            _log.warning("the pods of %s were not looked at: %s", cluster, error)
+    return found
+
+
+def _clusters(processes: Sequence[Marked]) -> list[str]:
+    return sorted({process.cluster.partition("/")[0] for process in processes} - {""})
 
 
 def _is_whole(disk: Disk) -> bool:
@@ -75,8 +135,12 @@ def _is_whole(disk: Disk) -> bool:
 
 
 def _restoring(pid: int, disk: Disk) -> tuple[str, ...]:
+    return (*_prefix(pid), f"--mount=/proc/{pid}/ns/mnt", "--", *_python(disk))
+
+
+def _python(disk: Disk) -> tuple[str, ...]:
     python = (sys.executable, "-P", "-S", "-m", "harness.faults.disks", disk.place, str(disk.megabytes))
-    return (*_prefix(pid), f"--mount=/proc/{pid}/ns/mnt", "--", "env", f"PYTHONPATH={_ROOT}", *python)
+    return ("env", f"PYTHONPATH={_ROOT}", *python)
 
 
 def disturbed_networks(processes: Sequence[Marked]) -> list[Network]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from harness.errors import BadInput, unknown_name
-from harness.faults.places import Place
+from harness.faults.places import Beside, Place
 from harness.faults.selectors import (
     AllBrokers,
     AnotherBrokerThan,
@@ -95,5 +95,6 @@ _MAKERS: dict[str, Callable[[Mapping[str, object]], Selector]] = {
     Clients.verb: lambda _: Clients(),
     AnotherBrokerThan.verb: lambda given: AnotherBrokerThan(selector_from_json(given["other"])),
     Together.verb: _members,
+    Beside.verb: lambda given: Beside(selector_from_json(given["other"])),
     Place.verb: lambda given: Place(_text(given, "name"), _number(given, "which")),
 }

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from harness.clock import MONOTONIC, Clock
-from harness.errors import FaultError, StackError
+from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.observed import context_switches, thread_states, undo_of
 from harness.faults.reach import Pair
-from harness.stack.seams import Process, Service, Supervised
+from harness.faults.serving import all_serve, serves_in_its_place
+from harness.stack.seams import Distant, Process, Service, Supervised, Unreached
 from harness.waiting import NotYet, wait_for
 
 KILL_SECONDS = 5.0
@@ -43,6 +44,7 @@ class Death:
     def __post_init__(self) -> None:
         self._victims = {name: service.process for name, service in self.services.items()}
         for name, process in self._victims.items():
+            _require_reached(name, process)
             if not process.is_alive():
                 raise FaultError(f"{name} is already dead", fix="heal the other fault first")
 
@@ -64,7 +66,9 @@ class Death:
 
     @property
     def footprint(self) -> Footprint:
-        """What connections the fault takes away."""
+        """What connections the fault takes away; a service that somebody starts again may be back at once."""
+        if any(isinstance(service, Supervised) for service in self.services.values()):
+            return Footprint(severed=frozenset(), unsure=self.listeners)
         return Footprint(severed=self.listeners, unsure=frozenset())
 
     def inject(self) -> None:
@@ -110,13 +114,7 @@ class Death:
 
     def healed(self) -> Seen:
         """Whether every service serves again; waits for it."""
-        words = []
-        for name, service in self.services.items():
-            try:
-                words.append(f"{name}: {service.wait_ready(self.ready_seconds)}")
-            except StackError as error:
-                return Seen(ok=False, words=f"{name} does not serve: {error.sentence()}")
-        return Seen(ok=True, words="; ".join(words))
+        return all_serve(self.services, self.ready_seconds)
 
     def _came_back(self, name: str) -> bool:
         process = self.services[name].process
@@ -136,6 +134,7 @@ class Pause:
     def __post_init__(self) -> None:
         self._stopped = {name: service.process for name, service in self.services.items()}
         for name, process in self._stopped.items():
+            _require_reached(name, process)
             if not process.is_alive():
                 raise FaultError(f"{name} is dead and cannot be paused", fix="heal the other fault first")
             if process.is_stopped():
@@ -154,7 +153,7 @@ class Pause:
     @property
     def undo(self) -> tuple[dict[str, str], ...]:
         """What is to be undone, for ``heal`` and the watchdog."""
-        return tuple(note for name, one in self._stopped.items() for note in undo_of(name, one.pids()))
+        return tuple(note for name, one in self._stopped.items() for note in noted(name, one))
 
     @property
     def footprint(self) -> Footprint:
@@ -203,26 +202,51 @@ class Pause:
         """Whether none is stopped and every service serves again; waits for it."""
         words = []
         for name, service in self.services.items():
-            process = self._stopped[name]
-            if not process.is_alive():
-                words.append(f"{name}: target gone")
-                continue
             try:
-                runs = partial(_runs, process)
-                wait_for(runs, what=f"{name} continuing", seconds=STOP_SECONDS, every=0.005)
-                words.append(f"{name}: not stopped, {service.wait_ready(self.ready_seconds)}")
+                words.append(f"{name}: {self._goes_on(name, service)}")
             except StackError as error:
                 return Seen(ok=False, words=f"{name} does not serve: {error.sentence()}")
         return Seen(ok=True, words="; ".join(words))
 
+    def _goes_on(self, name: str, service: Service) -> str:
+        process = self._stopped[name]
+        if not process.is_alive():
+            return serves_in_its_place(service, self.ready_seconds)
+        wait_for(partial(_runs, process), what=f"{name} continuing", seconds=STOP_SECONDS, every=0.005)
+        return f"not stopped, {service.wait_ready(self.ready_seconds)}"
+
     def _all_stopped(self) -> None:
         for name, process in self._stopped.items():
-            states = [state for pid in process.pids() for state in thread_states(pid)]
+            states = _states(process)
             if set(states) != {"T"}:
                 raise NotYet(f"{name} has threads in state {''.join(sorted(set(states))) or 'gone'}")
 
     def _switches(self) -> dict[str, int]:
-        return {name: sum(map(context_switches, one.pids())) for name, one in self._stopped.items()}
+        return {name: _switches(process) for name, process in self._stopped.items()}
+
+
+def _require_reached(name: str, process: Process) -> None:
+    if isinstance(process, Unreached):
+        raise NotExpressible(f"no signal reaches {name} here", why=process.unreached)
+
+
+def _states(process: Process) -> list[str]:
+    if isinstance(process, Distant):
+        return list(process.look().states)
+    return [state for pid in process.pids() for state in thread_states(pid)]
+
+
+def _switches(process: Process) -> int:
+    if isinstance(process, Distant):
+        return process.look().switches
+    return sum(map(context_switches, process.pids()))
+
+
+def noted(node: str, process: Process) -> tuple[dict[str, str], ...]:
+    """The journal's note; of a distant process its pid means nothing here: its agent lets it continue."""
+    if isinstance(process, Distant):
+        return ({"do": "continue", "node": node, "by": "agent"},)
+    return undo_of(node, process.pids())
 
 
 def _same(one: Process, other: Process) -> bool:
@@ -245,7 +269,8 @@ def _kill_words(number: signal.Signals, node: str, process: Process) -> str:
     # A rehearsal has no process yet, and `kill 0` would hit whoever pastes it.
     hit = process.pids() if number in (signal.SIGSTOP, signal.SIGCONT) else (process.pid,)
     pids = " ".join(map(str, hit)) if process.pid else f"<pid of {node}>"
-    return f"kill -{number.name.removeprefix('SIG')} {pids}"
+    argv = ["kill", f"-{number.name.removeprefix('SIG')}", pids]
+    return " ".join(process.enter(argv) if isinstance(process, Distant) else argv)
 
 
 def _pids(processes: Mapping[str, Process]) -> str:

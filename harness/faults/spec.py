@@ -51,6 +51,8 @@ class FaultSpec:
     ms: float | None = None
     status: int | None = None
     bytes_per_s: int | None = None
+    grace_s: float | None = None
+    milli: int | None = None
 
     def __post_init__(self) -> None:
         _one_of("fault", self.kind, get_args(Kind))
@@ -68,6 +70,8 @@ class FaultSpec:
             "ms": self.ms,
             "status": self.status,
             "bytes_per_s": self.bytes_per_s,
+            "grace_s": self.grace_s,
+            "milli": self.milli,
         }
 
     @property
@@ -252,6 +256,10 @@ def _slow_words(spec: FaultSpec) -> str:
     return f"{spec.target} answers after {spec.ms:g} ms{rate}"
 
 
+def _grace(spec: FaultSpec) -> str:
+    return f" with {spec.grace_s:g} s of grace" if spec.grace_s else ""
+
+
 def _percent(share: float | None) -> str:
     return f"{100 * (share or 0):g} %"
 
@@ -267,4 +275,16 @@ _WORDS: dict[Kind, Callable[[FaultSpec], str]] = {
     "s3_slow": _slow_words,
     "s3_truncate": lambda spec: f"{spec.target} cuts off {_percent(spec.share)} of its answers",
     "s3_hang": lambda spec: f"{spec.target} does not answer",
+    "pod_delete": lambda spec: f"delete the pod {spec.target}{_grace(spec)}",
+    "drain": lambda spec: f"drain {spec.target}",
+    "rolling_update": lambda spec: f"roll {spec.target}",
+    "image_missing": lambda spec: f"lose the image of {spec.target}",
+    "unlisted": lambda spec: f"take the endpoints of {spec.target} away",
+    "network_policy": lambda spec: f"deny {spec.target} every connection",
+    "cpu_limit": lambda spec: f"limit {spec.target} to {spec.milli} thousandths of a processor",
+    "out_of_memory": lambda spec: f"fill the memory of {spec.target}",
+    "reconciliation_paused": lambda spec: f"pause the reconciliation of {spec.target}",
+    "machine_stop": lambda spec: f"stop {spec.target}",
+    "machine_pause": lambda spec: f"pause {spec.target}",
+    "machine_reboot": lambda spec: f"reboot {spec.target}",
 }

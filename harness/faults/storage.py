@@ -1,8 +1,9 @@
 """Faults on disks: full, or read-only.
 
-A node's disk is a tmpfs of its own. It becomes full by a remount to the size that
-is in use, so the first byte more is refused with ENOSPC, by the kernel, to
-whoever writes it. It becomes read-only by a remount too; the kernel grants that
+A node's disk is a tmpfs of its own, a pod's claim a file system in a file of its machine
+(``harness.stack.machine_disks``). The one becomes full by a remount to the size that is in use, the other
+by a file that takes all that is free; so the first byte more is refused with ENOSPC, by the kernel, to
+whoever writes it. It becomes read-only by a remount; the kernel grants that
 only while nobody has a file open for writing, so a service that has is killed
 first and started again on the read-only disk, as after a crash of its machine.
 
@@ -19,20 +20,93 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from harness.errors import FaultError, StackError
-from harness.faults.disks import Disk, disks, restore
+from harness.faults.disks import Disk, disks
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.reach import Pair
-from harness.stack import syscalls
+from harness.stack.machine_disks import RESTORE, MachineDisk
 from harness.stack.seams import Service
+from harness.waiting import NotYet, wait_for
 
 _PROBE = ".harness-probe"
 _PROBE_BYTES = 1 << 20
-_GONE_SECONDS = 5.0
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_MARGINS = (_PAGE, _PAGE, 16 * _PAGE, 64 * _PAGE, 256 * _PAGE)
-"""Room that is left: a service may have written between the look at what is used and the remount."""
+_GONE_SECONDS, _FROZEN_SECONDS = 5.0, 3.0
+
+
+class DiskAt(Protocol):
+    """Where a node's disk is, whatever is in its place now."""
+
+    @property
+    def undo(self) -> dict[str, str]:
+        """What the journal notes of it."""
+        ...
+
+    def commands(self, *, read_only: bool) -> tuple[str, ...]:
+        """What makes it full or read-only, as a person would paste it."""
+        ...
+
+    @property
+    def undo_commands(self) -> tuple[str, ...]:
+        """What restores it, as a person would paste it."""
+        ...
+
+    def find(self) -> Disk | MachineDisk | None:
+        """The disk now; None: there is none that we know."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A tmpfs that is mounted here, at *place*."""
+
+    place: str
+
+    @property
+    def undo(self) -> dict[str, str]:
+        """Its place."""
+        return {"place": self.place}
+
+    def commands(self, *, read_only: bool) -> tuple[str, ...]:
+        """A remount."""
+        return (f"mount -o remount,{'ro' if read_only else 'size=<what is used>'} {self.place}",)
+
+    @property
+    def undo_commands(self) -> tuple[str, ...]:
+        """A remount to the size that it has when nothing is wrong with it."""
+        found = self.find()
+        size = f"{found.megabytes}m" if found is not None else "<as before>"
+        return (f"mount -o remount,rw,size={size} {self.place}",)
+
+    def find(self) -> Disk | None:
+        """The mount."""
+        return next((disk for disk in disks() if disk.place == self.place), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OnMachine:
+    """The disk of a claim, on a machine of the cluster."""
+
+    disk: MachineDisk
+
+    @property
+    def undo(self) -> dict[str, str]:
+        """Its machine and its place there."""
+        return {"machine": self.disk.machine, "place": self.disk.place}
+
+    def commands(self, *, read_only: bool) -> tuple[str, ...]:
+        """A remount, or a file that takes all there is."""
+        return self.disk.fill_commands(read_only=read_only)
+
+    @property
+    def undo_commands(self) -> tuple[str, ...]:
+        """Both undone."""
+        return self.disk.restore_commands
+
+    def find(self) -> MachineDisk | None:
+        """The disk, while its machine runs and has it mounted."""
+        return self.disk if self.disk.is_mounted else None
 
 
 @dataclass
@@ -40,7 +114,7 @@ class DiskFault:
     """The disks of *services*, at *places*, made full or read-only."""
 
     services: Mapping[str, Service]
-    places: Mapping[str, Path]
+    places: Mapping[str, DiskAt]
     read_only: bool
     ready_seconds: float
     listeners: frozenset[Pair] = frozenset()
@@ -53,22 +127,20 @@ class DiskFault:
     @property
     def commands(self) -> tuple[str, ...]:
         """What injecting runs."""
-        how = "ro" if self.read_only else "size=<what is used>"
-        return tuple(f"mount -o remount,{how} {place}" for place in self.places.values())
+        read_only = self.read_only
+        return tuple(
+            command for place in self.places.values() for command in place.commands(read_only=read_only)
+        )
 
     @property
     def undo_commands(self) -> tuple[str, ...]:
         """What healing runs."""
-        return tuple(
-            f"mount -o remount,rw,size={self._size(name)} {self.places[name]}" for name in self.places
-        )
+        return tuple(command for place in self.places.values() for command in place.undo_commands)
 
     @property
     def undo(self) -> tuple[dict[str, str], ...]:
         """Which disks are to be restored."""
-        return tuple(
-            {"do": "restore-disk", "node": name, "place": str(place)} for name, place in self.places.items()
-        )
+        return tuple({"do": RESTORE, "node": name, **place.undo} for name, place in self.places.items())
 
     @property
     def footprint(self) -> Footprint:
@@ -90,7 +162,7 @@ class DiskFault:
             if self.read_only:
                 self._make_read_only(name, disk)
             else:
-                _fill(disk)
+                self._fill(name, disk)
 
     def landed(self) -> Seen:
         """Whether a write is refused with the right error, and reading goes on."""
@@ -120,7 +192,7 @@ class DiskFault:
         """Restore every disk, then start the services that ended; idempotent."""
         for name, service in self.services.items():
             disk = self._disk(name)
-            restore(disk.place, disk.megabytes)
+            disk.restore()
             if name in self._restarted and service.process.is_alive():
                 _end(service)  # whatever it made of its read-only disk
             self._restarted.discard(name)
@@ -133,7 +205,7 @@ class DiskFault:
         for name in self.services:
             disk = self._disk(name)
             if (refused := write_probe(disk.seen)) or not disk.whole:
-                return Seen(ok=False, words=f"{name}: a write {_outcome(refused)}, {disk.size} bytes in all")
+                return Seen(ok=False, words=f"{name}: a write {_outcome(refused)}, its disk is not whole")
             try:
                 words.append(f"{name}: a write {_outcome(0)}, {disk.megabytes} MiB, {self._serves(name)}")
             except StackError as error:
@@ -154,31 +226,48 @@ class DiskFault:
         service.start()
         return f"died of it and was started again, {service.wait_ready(self.ready_seconds)}"
 
-    def _make_read_only(self, name: str, disk: Disk) -> None:
+    def _fill(self, name: str, disk: Disk | MachineDisk) -> None:
         try:
-            _remount_read_only(disk)
+            disk.fill()
+        except OSError as error:
+            raise FaultError(f"the disk of {name} could not be made full", why=str(error)) from error
+
+    def _make_read_only(self, name: str, disk: Disk | MachineDisk) -> None:
+        try:
+            disk.freeze()
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise FaultError(f"the disk of {name} stays writable", why=str(error)) from error
             service = self.services[name]
             self._restarted.add(name)
             _end(service)
-            _remount_read_only(disk)
+            self._freeze(name, disk)
             with suppress(StackError):  # it may end at once, as it should
                 service.start()
 
-    def _disk(self, name: str) -> Disk:
-        place = str(self.places[name])
-        found = next((disk for disk in disks() if disk.place == place), None)
+    def _freeze(self, name: str, disk: Disk | MachineDisk) -> None:
+        """Once its last writer is gone: the kernel may take a moment to close what a dead one had open."""
+
+        def freeze() -> None:
+            try:
+                disk.freeze()
+            except OSError as error:
+                raise NotYet(str(error)) from error
+
+        try:
+            wait_for(freeze, what=f"the disk of {name}", seconds=_FROZEN_SECONDS, every=0.01)
+        except StackError as error:
+            raise FaultError(f"the disk of {name} stays writable", why=error.why) from error
+
+    def _disk(self, name: str) -> Disk | MachineDisk:
+        place = self.places[name]
+        found = place.find()
         if found is None:
+            where = place.undo["place"]
             raise FaultError(
-                f"{name} has no disk of its own", why=f"nothing that we know is mounted at {place}"
+                f"{name} has no disk of its own", why=f"nothing that we know is mounted at {where}"
             )
         return found
-
-    def _size(self, name: str) -> str:
-        place = str(self.places[name])
-        return next((f"{disk.megabytes}m" for disk in disks() if disk.place == place), "<as before>")
 
 
 def write_probe(place: Path) -> int:
@@ -201,20 +290,6 @@ def write_probe(place: Path) -> int:
         with suppress(OSError):
             path.unlink()
     return 0
-
-
-def _fill(disk: Disk) -> None:
-    """Shrink the disk to what is used."""
-    for margin in _MARGINS:
-        with suppress(OSError):
-            # A size of 0 would mean "without a limit".
-            syscalls.mount("none", disk.place, "tmpfs", syscalls.MS_REMOUNT, f"size={disk.used + margin}")
-            return
-    raise FaultError(f"the disk of {disk.node} could not be made full", why="more is written all the time")
-
-
-def _remount_read_only(disk: Disk) -> None:
-    syscalls.mount("none", disk.place, "tmpfs", syscalls.MS_REMOUNT | syscalls.MS_RDONLY)
 
 
 def _end(service: Service) -> None:

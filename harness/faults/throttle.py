@@ -21,6 +21,7 @@ from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.reach import Pair
 from harness.faults.shaping import HANDLE, Shaped, removal, remove_from, shaped
 from harness.faults.traffic import Way, bytes_per_second, delay_bounds, pushed, round_trips_ms
+from harness.stack.orchestrated import Plugged
 from harness.stack.seams import Node, Wired
 from harness.waiting import NotYet, wait_for
 
@@ -92,7 +93,7 @@ class Throttle:
     @property
     def undo(self) -> tuple[dict[str, str], ...]:
         """Whose cables are shaped."""
-        return tuple({"do": "unshape", "node": name} for name in self.nodes)
+        return tuple({"do": "unshape", "node": name, **_beyond(node)} for name, node in self.nodes.items())
 
     @property
     def footprint(self) -> Footprint:
@@ -239,7 +240,13 @@ def _near(node: Node) -> End:
 
 
 def _far(node: Node, observer: Node) -> End:
-    return End(tuple(observer.enter([])), _wired(node).cable)
+    device = _wired(node).cable
+    return End(tuple(node.beyond([]) if isinstance(node, Plugged) else observer.enter([])), device)
+
+
+def _beyond(node: Node) -> dict[str, str]:
+    """Where its cable's other end has to be looked for, if that is not where the harness stands."""
+    return {"machine": node.machine} if isinstance(node, Plugged) else {}
 
 
 def _wired(node: Node) -> Wired:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.clock import MONOTONIC
+from harness.stack.pod_traffic import Ears, Speaking, shout
 from harness.stack.seams import Node, Wired
 
 DATAGRAMS = 2_000
@@ -44,7 +45,16 @@ class Way:
 
 
 def arrived(way: Way, count: int = DATAGRAMS) -> int:
-    """How many of *count* datagrams get along *way*."""
+    """How many of *count* datagrams get along *way*.
+
+    Raises:
+        FaultError: somebody sends or counts them for us, and could not.
+    """
+    if isinstance(way.source, Speaking) or isinstance(way.target, Speaking):
+        target, source = _speaking(way.target), _speaking(way.source)
+        port = target.hear()
+        source.shout(way.target.address, port, count)
+        return target.heard(port)
     got = 0
     with _sockets(way, socket.SOCK_DGRAM) as (sender, receiver):
         receiver.bind((way.target.address, 0))
@@ -124,8 +134,32 @@ def round_trips_ms(way: Way, count: int = 9) -> list[float]:
 
 
 def can_speak(node: Node) -> bool:
-    """Whether the harness can open sockets there."""
-    return isinstance(node, Wired)
+    """Whether the harness can have datagrams sent and counted there."""
+    return isinstance(node, Speaking | Wired)
+
+
+class _Here:
+    """A node whose sockets the harness opens itself, as one at which datagrams are sent and counted."""
+
+    def __init__(self, node: Node) -> None:
+        assert isinstance(node, Wired), node
+        self._node, self._wired, self._ears = node, node, Ears()
+
+    def hear(self) -> int:
+        """See ``Speaking``."""
+        return self._ears.open(self._wired.open_socket(socket.SOCK_DGRAM), self._node.address)
+
+    def heard(self, port: int) -> int:
+        """See ``Speaking``."""
+        return self._ears.heard(self._node.address, port)
+
+    def shout(self, address: str, port: int, count: int) -> None:
+        """See ``Speaking``."""
+        shout(self._wired.open_socket(socket.SOCK_DGRAM), address, port, count)
+
+
+def _speaking(node: Node) -> Speaking:
+    return node if isinstance(node, Speaking) else _Here(node)
 
 
 @contextlib.contextmanager

@@ -4,10 +4,10 @@ Packet cuts expire in the kernel; a SIGSTOP, a full disk, a slow cable do not. S
 run has one detached process that watches the run's heartbeat, a file whose
 modification time the harness moves every second. When it has not moved for one
 lease, or the harness is gone, the watchdog resumes every stopped process of the run's
-nodes, restores their disks, makes their cables quick again and ends the proxies that
-delay what they answer. It goes on watching,
+nodes, restores their disks, makes their cables quick again, starts the machines of their
+cluster, has operators go on and ends the delays of proxies. It goes on watching,
 for a harness that was itself only stopped may come back; it ends with the harness,
-whose death closes the pipe between them.
+whose death closes the pipe between them. What a harness that died left in Docker it removes last.
 
 The heartbeat's *content* names the harness for ``heal``: its pid in its own pid
 namespace, its start in clock ticks, and the inode of that namespace. Standard
@@ -18,6 +18,7 @@ neither hides a death nor feigns one.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import select
@@ -32,15 +33,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.clock import MONOTONIC
 from harness.faults.disks import restore_all
 from harness.faults.journal import read_lines
-from harness.faults.observed import end, marked_processes, namespace, resume, start_ticks, stat_fields
-from harness.faults.shaping import remove_here
+from harness.faults.observed import (
+    CLUSTER,
+    end,
+    marked_processes,
+    namespace,
+    resume,
+    start_ticks,
+    stat_fields,
+)
+from harness.faults.shaping import remove, remove_here
+from harness.faults.toxics import reset_all
+from harness.stack import docker_left, machine_disks, policies, reconciliation, resizing
+from harness.stack.machines import START, kubectl_of, network_of, start_all
 
 LEASE_SECONDS = 5.0
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.2
 _END_SECONDS = 5.0
+_PARTING = b"."
+"""What a harness that ends in order says before it closes the pipe."""
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 _log = logging.getLogger(__name__)
@@ -75,7 +91,10 @@ class Watch:
         self._ending.set()
         self._beating.join()
         assert self._watchdog.stdin is not None
-        self._watchdog.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._watchdog.stdin.write(_PARTING)
+        with contextlib.suppress(BrokenPipeError):
+            self._watchdog.stdin.close()
         try:
             self._watchdog.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -109,16 +128,24 @@ def watch(directory: Path, run: str, *, lease_seconds: float, ended: int) -> Non
             beat, moved = latest, now
         elif now - moved >= lease_seconds - LOOK_SECONDS:
             undo(directory, run, why=f"no heartbeat for {now - moved:.1f} s")
+    parted = os.read(ended, len(_PARTING)) == _PARTING
     undo(directory, run, why="the harness ended")
+    if not parted:
+        remove_orphans(run)
 
 
 def undo(directory: Path, run: str, *, why: str) -> None:
     """Undo all that is observed to be in force; what fails is logged, and the rest is still undone."""
     resume_stopped(directory, run, why=why)
     acts: tuple[tuple[str, Callable[[], Sequence[object]]], ...] = (
-        ("restored the disks of", restore_all),
+        ("restored the disks of", partial(_restore_disks, directory)),
         ("unshaped", partial(_unshape, directory)),
+        ("gave their limits back to", partial(_give_back, directory)),
+        ("started the machines", partial(_start_machines, directory)),
+        ("resumed the reconciliation of", partial(_resume_reconciliations, directory)),
+        ("deleted the policies of", partial(_allow, directory)),
         ("ended the proxies of", partial(end_proxies, run)),
+        ("ended the delays of", partial(reset_all, run)),
     )
     for what, act in acts:
         try:
@@ -150,9 +177,62 @@ def end_proxies(run: str) -> list[str]:
     return sorted({process.node for process in found if end(process.pid, process.ticks)})
 
 
+def remove_orphans(run: str) -> None:
+    """Remove what *run* has in Docker and nobody else will take away, for its harness is gone."""
+    left = docker_left.things(run)
+    deadline = time.monotonic() + _END_SECONDS
+    while any(not thing.is_orphan for thing in left) and time.monotonic() < deadline:
+        MONOTONIC.sleep(LOOK_SECONDS)  # a process that dies closes its pipes first
+    if any(thing.is_orphan for thing in left):
+        failed = docker_left.remove(run)
+        _log.warning("removed the containers of %s: %s", run, "; ".join(failed) or "all of them")
+
+
 def _unshape(directory: Path) -> list[str]:
     """Make the cables of the nodes quick that the journal says were to be slowed down."""
-    return remove_here(str(note.get("node")) for note in _notes(directory) if note.get("do") == "unshape")
+    noted = [note for note in _notes(directory) if note.get("do") == "unshape"]
+    done = remove_here(str(note.get("node")) for note in noted)
+    machines = sorted({str(note["machine"]) for note in noted if "machine" in note})
+    return [*done, *(device for machine in machines for device in remove(network_of(machine)))]
+
+
+def _start_machines(directory: Path) -> list[str]:
+    """Start the machines that the journal says were to be stopped, and only these."""
+    named = [str(note.get("node")) for note in _notes(directory) if note.get("do") == START]
+    started = start_all(named)
+    for machine in sorted(set(named)):
+        machine_disks.mount_all(machine)
+    return started
+
+
+def _give_back(directory: Path) -> list[str]:
+    """Give the limits back that the journal says were to be changed, by what the pods themselves say."""
+    cluster = os.environ.get(CLUSTER, "").partition("/")[0]
+    noted = any(note.get("do") == resizing.UNLIMIT for note in _notes(directory))
+    return resizing.give_back(kubectl_of(cluster)) if noted and cluster else []
+
+
+def _restore_disks(directory: Path) -> list[str]:
+    """Restore what is mounted here, and on the machines whose disks the journal says were to be hurt."""
+    noted = [note for note in _notes(directory) if note.get("do") == machine_disks.RESTORE]
+    machines = sorted({str(note["machine"]) for note in noted if "machine" in note})
+    return [*restore_all(), *machine_disks.restore_all(machines)]
+
+
+def _resume_reconciliations(directory: Path) -> list[str]:
+    """Have operators look after what the journal says was to be paused, and is paused by our doing."""
+    named = {found for note in _notes(directory) if (found := reconciliation.noted(note))}
+    places = {f"{each.cluster}/{each.namespace}" for each in named}
+    left = [each for place in sorted(places) for each in reconciliation.paused(place) if each in named]
+    for each in left:
+        reconciliation.resume_of(each)
+    return [str(each) for each in left]
+
+
+def _allow(directory: Path) -> list[str]:
+    """Delete the policies that the journal says were to be made."""
+    named = {found for note in _notes(directory) if (found := policies.noted(note))}
+    return [each.pod for each in sorted(named) if policies.delete(each)]
 
 
 def _notes(directory: Path) -> Iterator[dict[str, object]]:
