@@ -6,6 +6,7 @@ killed leaves at most that much to be counted as unknown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,27 @@ from harness.load.tally import Counts
 FLUSH_SECONDS = 0.5
 
 
+Keep = Callable[[int], None]
+"""Waits until so many bytes of the announcements are safe."""
+
+
+def kept_here(_written: int) -> None:
+    """The ledger is kept on this very disk: what the kernel has is safe."""
+
+
+class Announcements:
+    """The ledger's ``announced``; see ``harness.load.session.KeptRows``."""
+
+    def __init__(self, table: TableWriter, keep: Keep) -> None:
+        self._table, self.wait_kept = table, keep
+        self.add, self.flush, self.close = table.add, table.flush, table.close
+
+    @property
+    def written(self) -> int:
+        """How many bytes the kernel has."""
+        return self._table.written
+
+
 class Books:
     """The files of worker number *worker*.
 
@@ -28,12 +50,16 @@ class Books:
         worker: counted from 0.
         folder: where the status goes.
         clock: where instants come from.
+        keep: waits until announcements are safe.
     """
 
-    def __init__(self, plan: LoadPlan, worker: int, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self, plan: LoadPlan, worker: int, folder: Path, clock: Clock, keep: Keep = kept_here
+    ) -> None:
         self._source = f"{plan.name}-{worker}"
         self.attempts = TableWriter(plan.ledger, "attempts", schema.ATTEMPTS, writer=self._source)
-        self.announced = TableWriter(plan.ledger, "announced", schema.ANNOUNCED, writer=self._source)
+        announced = TableWriter(plan.ledger, "announced", schema.ANNOUNCED, writer=self._source)
+        self.announced = Announcements(announced, keep)
         self._samples = TableWriter(plan.samples, "samples", schema.SAMPLES, writer=self._source)
         self.counts = Counts()
         self.requests, self.failures = 0, 0

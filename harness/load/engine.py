@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from harness.clock import MONOTONIC, NANOS_PER_SECOND, wall_at_zero_ms
+from harness.clock import MONOTONIC, NANOS_PER_SECOND, wall_at_zero_ms, wall_label
 from harness.errors import LoadError, StackError
 from harness.load import status
 from harness.load.plan import LoadPlan
 from harness.load.status import WorkerStatus
+from harness.model import LoadEnded
 from harness.rundir import private, unwritable
 from harness.waiting import NotYet, wait_for
 
@@ -67,6 +69,19 @@ class LoadTotals:
     clean: bool
     detail: str
 
+    def ended(self) -> LoadEnded:
+        """The same as an event."""
+        return LoadEnded(
+            t=MONOTONIC.now(),
+            wall=wall_label(),
+            first_t=self.first_t,
+            last_t=self.last_t,
+            locust_requests=self.locust_requests,
+            locust_failures=self.locust_failures,
+            clean=self.clean,
+            detail=self.detail,
+        )
+
 
 @dataclass(slots=True)
 class _Worker:
@@ -87,6 +102,30 @@ class _Worker:
         """The last lines of its log, on one line."""
         lines = self.log.read_text(errors="replace").splitlines()
         return " / ".join(line.strip() for line in lines[-_TAIL_LINES:] if line.strip())
+
+
+class Engine(Protocol):
+    """One load, wherever its workers run; see ``LoadEngine`` and ``harness.load.fleet``."""
+
+    def start(self) -> None:
+        """Return when every producer is sending."""
+        ...
+
+    def stop(self, *, drain_seconds: float) -> LoadTotals:
+        """Stop sending, wait for outcomes, end the workers."""
+        ...
+
+    def abort(self) -> LoadTotals:
+        """End the load within 5 s."""
+        ...
+
+    def progress(self) -> LoadProgress:
+        """The records so far."""
+        ...
+
+    def trouble(self) -> str:
+        """Which worker runs no more, and why; empty while all do."""
+        ...
 
 
 class LoadEngine:
@@ -149,17 +188,16 @@ class LoadEngine:
 
     def progress(self) -> LoadProgress:
         """The records so far, from the workers' state files."""
-        found = [state for worker in self._workers if (state := status.read(worker.status))]
-        return LoadProgress(
-            attempted=sum(state.attempted for state in found),
-            ok=sum(state.ok for state in found),
-            fail=sum(state.fail for state in found),
-            unknown=sum(state.unknown for state in found),
-        )
+        return summed(status.read(worker.status) for worker in self._workers)
 
     def is_alive(self) -> bool:
         """Whether every worker runs."""
-        return bool(self._workers) and all(worker.process.poll() is None for worker in self._workers)
+        return bool(self._workers) and not self.trouble()
+
+    def trouble(self) -> str:
+        """Which worker runs no more, and its last words; empty while all do."""
+        ended = [worker for worker in self._workers if worker.process.poll() is not None]
+        return "; ".join(f"load worker {each.number} ended: {each.tail() or 'no words'}" for each in ended)
 
     def _spawn(self) -> None:
         plan = self._folder / "plan.json"
@@ -169,14 +207,9 @@ class LoadEngine:
                 file.write(self._plan.model_dump_json(indent=2))
         except OSError as error:
             raise unwritable(plan, error) from error
-        self._refuse_second_load()
+        refuse_second_load(self._plan)
         for number in range(self._plan.processes):
             self._workers.append(self._spawned(number, plan))
-
-    def _refuse_second_load(self) -> None:
-        """A second load of the same name would overwrite the first one's ledger."""
-        for stream in self._plan.ledger.glob(f"attempts-{self._plan.name}-*.arrow"):
-            raise LoadError(f"{stream} exists", why="a load of this name ran already", fix="name it anew")
 
     def _spawned(self, number: int, plan: Path) -> _Worker:
         log = self._logs / f"{self._plan.name}-{number}.log"
@@ -251,6 +284,27 @@ class LoadEngine:
             worker.process.wait()
             if worker.process.stdin is not None:
                 worker.process.stdin.close()
+
+
+def summed(states: Iterable[WorkerStatus | None]) -> LoadProgress:
+    """What workers that have something to say add up to."""
+    found = [state for state in states if state is not None]
+    return LoadProgress(
+        attempted=sum(state.attempted for state in found),
+        ok=sum(state.ok for state in found),
+        fail=sum(state.fail for state in found),
+        unknown=sum(state.unknown for state in found),
+    )
+
+
+def refuse_second_load(plan: LoadPlan) -> None:
+    """A second load of the same name would overwrite the first one's ledger.
+
+    Raises:
+        LoadError: there was one.
+    """
+    for stream in plan.ledger.glob(f"attempts-{plan.name}-*.arrow"):
+        raise LoadError(f"{stream} exists", why="a load of this name ran already", fix="name it anew")
 
 
 def _ended(worker: _Worker, deadline: int) -> str:

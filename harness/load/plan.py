@@ -14,15 +14,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import model_validator
 
-from harness.clock import NANOS_PER_SECOND
+from harness.clock import MONOTONIC, NANOS_PER_SECOND, wall_label
 from harness.errors import BadInput
 from harness.load.frames import MIN_RECORD_BYTES, Frames
 from harness.load.shapes import Constant, Shape
-from harness.model import Frozen, Irregularities
+from harness.model import Frozen, Irregularities, LoadPlanned
 
 _BATCH_SECONDS = 0.010
 _SATURATION_BATCH = 1_000
-_RESERVE_SECONDS = 2.0
 _SLOTS_AT_ONCE = 256
 
 CLIENT_DEFAULTS = {
@@ -51,6 +50,7 @@ class LoadPlan(Frozen):
         batch: records handed over together; 0 chooses one that makes a producer act every 10 ms.
         first_producer: the smallest producer incarnation of this load; a second load in the same
             run starts above the first one's.
+        reserve_seconds: how far ahead a producer announces what it will send.
         start_delay: seconds between the order to start and the first intended instant.
         seed: of what is irregular.
         wall_at_zero_ms: the wall clock, milliseconds since 1970, at instant 0 of the monotonic one;
@@ -73,6 +73,7 @@ class LoadPlan(Frozen):
     processes: int = 1
     first_producer: int = 0
     in_flight: int = 60_000
+    reserve_seconds: float = 2.0
     start_delay: float = 0.2
     client: dict[str, str] = {}
     seed: int = 0
@@ -101,6 +102,23 @@ class LoadPlan(Frozen):
         yield skewed > self.producers, f"{skewed} clocks are skewed", f"{self.producers} producers have one"
         yield self.batch < 0, f"a batch of {self.batch} records is negative", "0 chooses one"
 
+    def planned(self, replication: int) -> LoadPlanned:
+        """This plan as an event, for a topic with so many replicas."""
+        return LoadPlanned(
+            t=MONOTONIC.now(),
+            wall=wall_label(),
+            topic=self.topic,
+            partitions=self.partitions,
+            replication=replication,
+            rate=self.rate,
+            keys=self.keys,
+            record_bytes=self.record_bytes,
+            producers=self.producers,
+            processes=self.processes,
+            client=self.client_config,
+            irregular=self.irregular,
+        )
+
     @property
     def saturating(self) -> bool:
         """Whether the load is a closed loop that goes as fast as it can."""
@@ -117,7 +135,7 @@ class LoadPlan(Frozen):
     def reserve_records(self) -> int:
         """How many sequences of a partition a producer announces at a time, in whole batches."""
         per_second = self.rate / self.producers / self.partitions
-        batches = 16 if self.saturating else per_second * _RESERVE_SECONDS // self.batch_records
+        batches = self.reserve_seconds * (8 if self.saturating else per_second / self.batch_records)
         return (int(batches) + 2) * self.batch_records
 
     @property

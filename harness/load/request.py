@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 from pydantic import ValidationError
@@ -60,6 +60,17 @@ class LoadRequest:
     late_by_ms: int = 10_000
     clock_skew_ms: tuple[int, ...] = ()
     poison_share: float = 0.0
+
+    def on(self, workers: int) -> LoadRequest:
+        """The same load on so many Locust workers, each with equally many producers; 0: as the story says.
+
+        Locust spreads users evenly. Only where their number is a multiple of the workers' does that leave no
+        choice, so there may be a few producers more than the story asked for.
+        """
+        if not workers:
+            return self
+        each = -(-self.producers // workers)
+        return replace(self, processes=workers, producers=each * workers)
 
     @property
     def irregular(self) -> Irregularities:

@@ -6,7 +6,7 @@ ignores a partition per message and drops headers, so a batch goes to one partit
 travels in the value. The delivery report hands the value back: outcomes are matched by the id
 in it, never by order of arrival, which retries may change.
 
-Invariant: a sequence is announced on disk before the client sees it.
+Invariant: a sequence is announced where the ledger is kept before the client sees it.
 """
 
 from __future__ import annotations
@@ -27,43 +27,73 @@ from harness.load.tally import Batch, Closed, Counts, Landed, Rows, Tally
 from harness.model import Outcome
 
 
-class FlushedRows(Rows, Protocol):
-    """Rows that can be forced out."""
+class KeptRows(Rows, Protocol):
+    """Rows that can be forced out, and that are safe only where the ledger is kept."""
+
+    @property
+    def written(self) -> int:
+        """How far rows were forced out."""
+        ...
 
     def flush(self) -> None:
         """Hand every row to the kernel."""
+        ...
+
+    def wait_kept(self, written: int) -> None:
+        """Return when what was *written* so far is safe from the death of this process and its place."""
         ...
 
 
 class Reservations:
     """Which sequences of each partition are announced, for one producer; dense from 0."""
 
-    def __init__(self, producer: int, partitions: int, *, at_once: int, rows: FlushedRows) -> None:
+    def __init__(self, producer: int, partitions: int, *, at_once: int, rows: KeptRows) -> None:
         self._producer = producer
         self._at_once = at_once
         self._rows = rows
         self._next = [0] * partitions
         self._until = [0] * partitions
+        self._kept = [0] * partitions
+        self._flushed: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
+
+    def open(self) -> None:
+        """Announce for every partition, before a batch is due that would have to wait for it."""
+        self._announce(range(len(self._until)))
 
     def take(self, partition: int, count: int) -> int:
-        """The first of the next *count* sequences of *partition*, announced on disk."""
+        """The first of the next *count* sequences of *partition*, announced where the ledger is kept."""
         first = self._next[partition]
         if first + count > self._until[partition]:
-            self._announce(partition)
-            self._rows.flush()
+            self._announce([partition])
+        if first + count > self._kept[partition]:
+            self._wait_kept(partition, first + count)
         self._next[partition] = first + count
         return first
 
     def top_up(self) -> None:
-        """Announce ahead for the partitions in use, so that ``take`` seldom has to write."""
-        for partition, until in enumerate(self._until):
-            if until and until - self._next[partition] < self._at_once // 2:
-                self._announce(partition)
-        self._rows.flush()
+        """Announce ahead for the partitions in use, so that ``take`` seldom has to write or wait."""
+        used = [
+            partition
+            for partition, until in enumerate(self._until)
+            if until and until - self._next[partition] < self._at_once // 2
+        ]
+        self._announce(used)
 
-    def _announce(self, partition: int) -> None:
-        self._until[partition] = self._next[partition] + self._at_once
-        self._rows.add(self._producer, partition, self._until[partition])
+    def _announce(self, partitions: Iterable[int]) -> None:
+        partitions = list(partitions)
+        for partition in partitions:
+            self._until[partition] = self._next[partition] + self._at_once
+            self._rows.add(self._producer, partition, self._until[partition])
+        self._rows.flush()
+        for partition in partitions:
+            self._flushed[partition].append((self._until[partition], self._rows.written))
+
+    def _wait_kept(self, partition: int, end: int) -> None:
+        flushed = self._flushed[partition]
+        until, written = next(each for each in flushed if each[0] >= end)
+        self._rows.wait_kept(written)
+        self._kept[partition] = until
+        self._flushed[partition] = [each for each in flushed if each[0] > until]
 
 
 class Session:
@@ -84,7 +114,7 @@ class Session:
         producer: int,
         *,
         attempts: Rows,
-        announced: FlushedRows,
+        announced: KeptRows,
         counts: Counts,
         clock: Clock,
     ) -> None:
@@ -100,6 +130,7 @@ class Session:
         self._reservations = Reservations(
             producer, plan.partitions, at_once=plan.reserve_records, rows=announced
         )
+        self._reservations.open()
         self._delivered: list[Message] = []
         self._undelivered: list[tuple[KafkaError, Message]] = []
         self._client = _connected(plan.client_config, self._on_error)

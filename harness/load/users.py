@@ -1,9 +1,10 @@
-"""The worker process: Locust users that are Kafka producers. The only importer of Locust.
+"""The worker process: Locust users that are Kafka producers.
 
 Importing Locust patches sockets and threads of the whole interpreter, so this module runs as
-``python -m harness.load.users PLAN WORKER FOLDER`` and is imported by nothing. Each process is
-a complete, headless Locust with a local runner: no master and no port, so it works in a
-network that has nothing but the cluster, and one killed worker harms no other.
+``python -m harness.load.users PLAN WORKER FOLDER`` and is imported by ``harness.load.pod`` alone, a
+program of its own too. As a program it is a complete, headless Locust with a local runner: no master
+and no port, so it works in a network that has nothing but the cluster, and one killed worker harms no
+other. In pods the same worker has another conductor.
 
 It takes orders as lines on stdin: ``start T`` (the first intended instant) and ``stop S``
 (end within S seconds of draining); the end of stdin or SIGTERM is an order to stop as well.
@@ -20,6 +21,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import gevent
 import gevent.monkey
@@ -31,7 +33,7 @@ from locust.exception import StopUser
 
 from harness.clock import MONOTONIC, NANOS_PER_SECOND
 from harness.errors import HarnessError
-from harness.load.books import FLUSH_SECONDS, Books
+from harness.load.books import FLUSH_SECONDS, Books, kept_here
 from harness.load.lineage import Lineage
 from harness.load.plan import LoadPlan, Slot, slots
 from harness.load.session import Session, check_topic
@@ -53,12 +55,34 @@ class BatchNotAcknowledged(Exception):
     """What Locust lists as the failure of a batch."""
 
 
+class Conductor(Protocol):
+    """Who has Locust spawn a worker's users and passes orders on to the worker."""
+
+    def begin(self, worker: Worker) -> None:
+        """Have the users spawned; from now on orders may come."""
+        ...
+
+    def wait_kept(self, written: int) -> None:
+        """Return when so many bytes of the announcements are safe."""
+        ...
+
+    def counted(self, worker: Worker) -> tuple[int, int]:
+        """How many requests and failures Locust had so far."""
+        ...
+
+    def end(self) -> None:
+        """No user produces any more."""
+        ...
+
+
 class Worker:
     """All producers of this process, and the orders they follow."""
 
-    def __init__(self, plan: LoadPlan, number: int, folder: Path) -> None:
+    def __init__(self, plan: LoadPlan, number: int, folder: Path, conductor: Conductor) -> None:
         self.plan = plan
-        self.books = Books(plan, number, folder, MONOTONIC)
+        self.books = Books(plan, number, folder, MONOTONIC, conductor.wait_kept)
+        self.number = number
+        self._conductor = conductor
         self.users = iter(plan.users_of(number))
         self.start_t = 0
         self.stopping = Event()
@@ -69,23 +93,20 @@ class Worker:
         self._drain_seconds = 0.0
         self._failure = ""
         self._producers = {user: self._lineage(user) for user in plan.users_of(number)}
-        self._locust = Environment(user_classes=[ProducerUser], stop_timeout=2)
-        self._locust.parsed_options = None
-        self._locust.events.user_error.add_listener(self._user_failed)  # type: ignore[no-untyped-call]
+        self.locust = locust_environment()
+        self.locust.events.user_error.add_listener(self._user_failed)  # type: ignore[no-untyped-call]
 
     def run(self) -> int:
         """Follow the orders to the end; returns the exit code."""
         check_topic(self.plan, _TOPIC_SECONDS)
         gevent.signal_handler(signal.SIGTERM, self.order_stop, _SIGTERM_DRAIN_SECONDS)
-        runner = self._locust.create_local_runner()
-        runner.start(len(self._producers), spawn_rate=min(100, len(self._producers)))
+        self._conductor.begin(self)
         self.spawned.wait()
         gc.freeze()  # what was imported never dies: the collector need not visit it in the load
         self.books.say("ready")
-        gevent.spawn(self._take_orders)
         self.ordered.wait()
         self._send()
-        runner.quit()
+        self._conductor.end()
         self._drain()
         self._end()
         return 1 if self._failure else 0
@@ -101,6 +122,11 @@ class Worker:
         else:
             self._produce_open(user)
 
+    def order_start(self, instant: int) -> None:
+        """Let the first batch be due at *instant*."""
+        self.start_t = instant
+        self.ordered.set()
+
     def order_stop(self, drain_seconds: float) -> None:
         """Stop sending now, and wait *drain_seconds* at the most for outcomes."""
         if not self.stopping.is_set():
@@ -108,17 +134,6 @@ class Worker:
             self.stopped_t = MONOTONIC.now()
         self.stopping.set()
         self.ordered.set()
-
-    def _take_orders(self) -> None:
-        with FileObjectPosix(0, "rb", closefd=False) as orders:
-            for line in orders:
-                word, number = line.split()
-                if word == b"start":
-                    self.start_t = int(number)
-                    self.ordered.set()
-                else:
-                    self.order_stop(float(number))
-        self.order_stop(0.0)
 
     def _send(self) -> None:
         """Let the users produce until the order to stop."""
@@ -222,12 +237,11 @@ class Worker:
         self.books.say("ended", stopped_t=self.stopped_t, detail=self._failure)
 
     def _count_locust(self) -> None:
-        total = self._locust.stats.total
-        self.books.requests, self.books.failures = total.num_requests, total.num_failures
+        self.books.requests, self.books.failures = self._conductor.counted(self)
 
     def _fire(self, closed: list[Closed]) -> None:
         for batch in closed:
-            self._locust.events.request.fire(  # type: ignore[no-untyped-call]
+            self.locust.events.request.fire(  # type: ignore[no-untyped-call]
                 request_type="produce",
                 name=self.plan.topic,
                 response_time=(batch.t_done - batch.t_intended) / 1e6,
@@ -248,19 +262,65 @@ class Worker:
         self.order_stop(0.0)
 
 
+class Headless:
+    """Conducts a worker alone: a local runner, and orders on stdin."""
+
+    wait_kept = staticmethod(kept_here)
+
+    def begin(self, worker: Worker) -> None:
+        """Spawn the users of the worker."""
+        users = len(worker.plan.users_of(worker.number))
+        self._runner = worker.locust.create_local_runner()
+        self._runner.start(users, spawn_rate=min(100, users))
+        gevent.spawn(self._take_orders, worker)
+
+    def counted(self, worker: Worker) -> tuple[int, int]:
+        """What Locust's statistics say."""
+        total = worker.locust.stats.total
+        return total.num_requests, total.num_failures
+
+    def end(self) -> None:
+        """End the runner."""
+        self._runner.quit()
+
+    @staticmethod
+    def _take_orders(worker: Worker) -> None:
+        with FileObjectPosix(0, "rb", closefd=False) as orders:
+            for line in orders:
+                obey(worker, line.decode())
+        worker.order_stop(0.0)
+
+
+def obey(worker: Worker, line: str) -> None:
+    """Pass the order *line* on: ``start T`` or ``stop S``."""
+    word, number = line.split()
+    if word == "start":
+        worker.order_start(int(number))
+    else:
+        worker.order_stop(float(number))
+
+
+def locust_environment() -> Environment:
+    """Locust with our one kind of user."""
+    made = Environment(user_classes=[ProducerUser], stop_timeout=2)
+    made.parsed_options = None
+    return made
+
+
 class ProducerUser(locust.User):
     """One Locust user: one producer."""
 
     worker: Worker
 
     def on_start(self) -> None:
-        """Take the next producer of this process."""
-        self.number = next(self.worker.users)
+        """Take the next producer of this process; a user too many, should Locust spawn one, has none."""
+        self.number = next(self.worker.users, -1)
 
     @locust.task
     def produce(self) -> None:
         """Produce until the order to stop."""
-        self.worker.produce(self.number)
+        if self.number >= 0:
+            self.worker.produce(self.number)
         raise StopUser
 
 
@@ -280,7 +340,7 @@ def main(argv: list[str]) -> int:
     path, number, folder = argv
     with _said_in_one_sentence():
         plan = LoadPlan.model_validate_json(Path(path).read_bytes())
-        ProducerUser.worker = Worker(plan, int(number), Path(folder))
+        ProducerUser.worker = Worker(plan, int(number), Path(folder), Headless())
         return ProducerUser.worker.run()
 
 
