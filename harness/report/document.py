@@ -9,18 +9,16 @@ directories give equal values, on any machine, years later.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import PurePath
 
 from harness.findings import FaultOutcome, Finding, LatencyRow, Recovery, RunDocument, Witness
 from harness.ledger import evidence
 from harness.model import NotExecuted
-from harness.report import phrases
+from harness.report import bounds, phrases
 from harness.report.advice import next_step
 from harness.report.charts import Bar
-from harness.report.files import Artefact, artefacts
+from harness.report.files import artefacts
 from harness.report.headline import (
-    Headline,
     Trouble,
     expectation,
     fault_label,
@@ -28,137 +26,26 @@ from harness.report.headline import (
     headline,
     troubles,
 )
-from harness.report.hops import HOPS, HopRow, hops_of, not_executed_of
-from harness.report.pipeline import PipelineView, pipeline_of
-from harness.report.resources import Resources, resources_of
-from harness.report.timeline import Note, Timeline, notes_of, timeline_of
+from harness.report.hops import HOPS, hops_of, not_executed_of
+from harness.report.kills import sharpness_of
+from harness.report.lives import lives_of
+from harness.report.pipeline import pipeline_of
+from harness.report.resources import resources_of
+from harness.report.rows import (
+    FaultRow,
+    FindingGroup,
+    FindingRow,
+    LatencyLine,
+    Pair,
+    RecoveryRow,
+    ReportDocument,
+    Step,
+    WitnessRow,
+)
+from harness.report.stages import stages_of
+from harness.report.timeline import notes_of, timeline_of
 from harness.rundir import RunDirectory
 from harness.verdict import Kind, Verdict
-
-Pair = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class WitnessRow:
-    """One offending record, batch or window."""
-
-    record: str
-    partition: str
-    offsets: str
-    at: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class FindingRow:
-    """One checker's finding."""
-
-    name: str
-    verdict: str
-    tone: str
-    summary: str
-    evidence: str
-    violations: str
-    limit: str
-    excused: str
-    witnesses: tuple[WitnessRow, ...]
-    witness_note: str
-
-
-@dataclass(frozen=True, slots=True)
-class FindingGroup:
-    """Findings of one kind under one heading."""
-
-    title: str
-    rows: tuple[FindingRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryRow:
-    """One fault's recovery."""
-
-    fault: str
-    sentence: str
-    bar: Bar
-    detected: str
-    first_ack: str
-    steady: str
-    drained: str
-    expected: str
-    budget: str
-    why: str
-    partition: str
-
-
-@dataclass(frozen=True, slots=True)
-class FaultRow:
-    """One fault as it went."""
-
-    name: str
-    kind: str
-    target: str
-    why: str
-    verdict: str
-    tone: str
-    summary: str
-    steps: tuple[tuple[str, str, str], ...]
-    """Step, instant, proof."""
-    commands: str
-
-
-@dataclass(frozen=True, slots=True)
-class LatencyLine:
-    """One phase's latency."""
-
-    phase: str
-    count: str
-    p50: str
-    p99: str
-    p999: str
-    maximum: str
-    censored: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What to do next about one finding."""
-
-    name: str
-    tone: str
-    text: str
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ReportDocument:
-    """The whole report."""
-
-    run_id: str
-    title: str
-    subtitle: str
-    headline: Headline
-    expectation: str
-    cause: str
-    cause_name: str
-    in_force: str
-    facts: tuple[Pair, ...]
-    groups: tuple[FindingGroup, ...]
-    recovery: tuple[RecoveryRow, ...]
-    timeline: Timeline | None
-    hops: tuple[HopRow, ...]
-    not_executed: str
-    left_out: tuple[Pair, ...]
-    """What was not executed beside the hops, and why."""
-    pipeline: PipelineView | None
-    resources: Resources | None
-    notes: tuple[Note, ...]
-    latency: tuple[LatencyLine, ...]
-    load: tuple[Pair, ...]
-    faults: tuple[FaultRow, ...]
-    steps: tuple[Step, ...]
-    environment: tuple[tuple[str, tuple[Pair, ...]], ...]
-    reproduce: str
-    files: tuple[Artefact, ...]
-    files_left_out: int
 
 
 def prepare(directory: RunDirectory) -> ReportDocument:
@@ -183,6 +70,7 @@ def prepare(directory: RunDirectory) -> ReportDocument:
         cause=_sentence(found[0].summary) if found else "",
         cause_name=found[0].name if found else "",
         in_force=_in_force(document),
+        bound=bounds.sentence(document),
         facts=_facts(document, missing),
         groups=_groups(document),
         recovery=_recoveries(document),
@@ -195,7 +83,10 @@ def prepare(directory: RunDirectory) -> ReportDocument:
         notes=notes,
         latency=tuple(_latency(phase, row) for phase, row in document.latency.items()),
         load=_load(document),
+        stages=stages_of(document, stored, directory),
+        lives=lives_of(document, stored),
         faults=tuple(_fault(number, fault) for number, fault in enumerate(document.faults, 1)),
+        sharpness=sharpness_of(directory.read_calibration()),
         steps=_steps(document, found),
         environment=tuple((name, tuple(values.items())) for name, values in document.environment.items()),
         reproduce=_reproduce(document),
@@ -242,13 +133,13 @@ def _groups(document: RunDocument) -> tuple[FindingGroup, ...]:
     )
     groups = []
     for kind, title in titles:
-        rows = tuple(_finding(found) for found in document.findings if found.kind is kind)
+        rows = tuple(_finding(document, found) for found in document.findings if found.kind is kind)
         if rows:
             groups.append(FindingGroup(title, rows))
     return tuple(groups)
 
 
-def _finding(found: Finding) -> FindingRow:
+def _finding(document: RunDocument, found: Finding) -> FindingRow:
     shown = tuple(_witness(witness) for witness in found.witnesses)
     note = ""
     if found.violations > len(shown) > 0:
@@ -262,6 +153,7 @@ def _finding(found: Finding) -> FindingRow:
         violations=phrases.count(found.violations),
         limit=found.limit or phrases.NONE,
         excused=phrases.counts(found.excused) if found.excused else "",
+        bound=bounds.phrase(document, found),
         witnesses=shown,
         witness_note=note,
     )
@@ -278,7 +170,7 @@ def _witness(witness: Witness) -> WitnessRow:
 
 
 def _recoveries(document: RunDocument) -> tuple[RecoveryRow, ...]:
-    times = [t for r in document.recovery for t in (r.first_ack_s, r.expected_s, r.budget_s) if t is not None]
+    times = [t for r in document.recovery for t in (r.claimed_s, r.expected_s, r.budget_s) if t is not None]
     limit = max(times, default=1.0) * 1.05
     return tuple(_recovery(row, limit) for row in document.recovery)
 
@@ -287,14 +179,15 @@ def _recovery(row: Recovery, limit: float) -> RecoveryRow:
     expected = (
         f"expected ≤ {phrases.seconds(row.expected_s)}" if row.expected_s is not None else "no expectation"
     )
-    measured = phrases.seconds(row.first_ack_s, absent="never")
+    never = "not known" if row.unsure else "never"
+    told = "; ".join(words for words in (row.unseen, row.unsure) if words)
     return RecoveryRow(
         fault=row.fault,
-        sentence=f"{expected}, measured {measured}",
-        bar=Bar(row.first_ack_s, row.expected_s, row.budget_s, limit),
+        sentence=f"{expected}, measured {row.measured}{f'; {told}' if told else ''}",
+        bar=Bar(row.claimed_s, row.expected_s, row.budget_s, limit),
         detected=phrases.seconds(row.detected_s, absent="not noticed"),
-        first_ack=measured,
-        steady=phrases.seconds(row.steady_s, absent="never"),
+        first_ack=row.measured,
+        steady=phrases.seconds(row.steady_s, absent=never),
         drained=phrases.seconds(row.drained_s, absent="never"),
         expected=phrases.seconds(row.expected_s),
         budget=phrases.seconds(row.budget_s, absent="not judged"),

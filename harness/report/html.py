@@ -16,8 +16,9 @@ from markupsafe import Markup
 
 from harness.report import charts, pipeline_charts
 from harness.report.canvas import NARROW, WIDE
-from harness.report.document import ReportDocument, prepare
+from harness.report.document import prepare
 from harness.report.plaintext import visible
+from harness.report.rows import ReportDocument
 from harness.rundir import RunDirectory
 
 T = TypeVar("T")

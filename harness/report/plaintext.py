@@ -42,7 +42,13 @@ def one_line(text: str) -> str:
 
 def log_line(text: str) -> str:
     """One line that no continuous-integration runner takes for a command."""
-    return _OLD_COMMAND.sub("# #", _COMMAND.sub(": :", one_line(text)))
+    return table_line(one_line(text))
+
+
+def table_line(text: str) -> str:
+    """The same with the blanks that make columns left as they are."""
+    flat = re.sub(r"[\n\t]", " ", visible(text))
+    return _OLD_COMMAND.sub("# #", _COMMAND.sub(": :", flat))
 
 
 def _picture(found: re.Match[str]) -> str:

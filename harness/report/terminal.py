@@ -7,9 +7,9 @@ the CI runner, whatever a broker or a user wrote into it.
 
 from __future__ import annotations
 
-from harness.findings import RunDocument, Witness
+from harness.findings import NOT_ASKED, Finding, RunDocument, Witness
 from harness.model import NotExecuted
-from harness.report import phrases
+from harness.report import bounds, phrases
 from harness.report.headline import Trouble, expectation, fault_verdict, headline, troubles
 from harness.report.plaintext import log_line
 from harness.rundir import RunDirectory
@@ -33,7 +33,8 @@ def summary_lines(document: RunDocument, directory: RunDirectory | None = None) 
         lines += _cause(trouble)
     if len(found) > _MOST_CAUSES:
         lines.append(f"  and {len(found) - _MOST_CAUSES} more in the report")
-    lines += [*_not_executed(directory), _proven(document), f"run {document.run_id}, seed {document.seed}"]
+    lines += [*_not_executed(directory), _proven(document), bounds.sentence(document)]
+    lines += [f"run {document.run_id}, seed {document.seed}"]
     if directory is not None:
         lines.append(f"report {directory.report}")
     lines.append(f"exit code {top.exit_code}: {top.meaning}")
@@ -50,11 +51,12 @@ def _not_executed(directory: RunDirectory | None) -> list[str]:
 def _cause(trouble: Trouble) -> list[str]:
     lines = [f"  {trouble.verdict} {trouble.name}: {trouble.summary}"]
     if trouble.witness:
-        lines.append(f"    first witness: {_witness(trouble.witness)}")
+        lines.append(f"    first witness: {witness_words(trouble.witness)}")
     return lines
 
 
-def _witness(witness: Witness) -> str:
+def witness_words(witness: Witness) -> str:
+    """What is known of one witness, on one line."""
     parts = [witness.record and f"record {witness.record}"]
     if witness.partition is not None:
         parts.append(f"partition {witness.partition}")
@@ -66,7 +68,8 @@ def _witness(witness: Witness) -> str:
 
 
 def _proven(document: RunDocument) -> str:
-    judged = [found for found in document.findings if found.kind is Kind.GUARANTEE]
+    # What nobody asked for and did not hold is shown with its count; it is none that held.
+    judged = [found for found in document.findings if found.kind is Kind.GUARANTEE and not _unasked(found)]
     held = sum(found.verdict is Verdict.PASS for found in judged)
     clean = sum(fault_verdict(fault)[0] is Verdict.PASS for fault in document.faults)
     return (
@@ -74,6 +77,10 @@ def _proven(document: RunDocument) -> str:
         f"{clean} of {phrases.plural(len(document.faults), 'fault')} proven and healed, "
         f"{phrases.duration(document.duration_s)}"
     )
+
+
+def _unasked(found: Finding) -> bool:
+    return NOT_ASKED in found.excused
 
 
 def _without_word(sentence: str, word: str) -> str:
