@@ -7,22 +7,22 @@ import os
 import shutil
 import sys
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness import __version__
-from harness.errors import ExitCode, HarnessError, MissingAbility, unknown_name
+from harness import __version__, stored_commands
+from harness.errors import ExitCode, HarnessError, MissingAbility
+from harness.stored_commands import as_json_option, print_result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.launch import Prepared
+    from harness.platforms import Entry, Platform, Wish
     from harness.scenario import Scenario
-
-PLATFORMS = ("local", "kind")
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,6 +39,7 @@ def commands() -> None:
 @click.argument("name", metavar="SCENARIO")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat the choices of an earlier run.")
 @click.option("--platform", default="local", show_default=True, help="Where the stack runs.")
+@click.option("--stack", help="A stack in the place of the scenario's own: edge-kafka-strimzi.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting of the stack."
 )
@@ -48,72 +49,85 @@ def commands() -> None:
               help="Folder of scenario files; the ones that come with the harness unless given.")  # fmt: skip
 @click.option("--reuse", is_flag=True, help="Take the kind cluster that is there, and leave it there.")
 @click.option("--keep", is_flag=True, help="Leave the kind cluster there.")
+@click.option("--allow", type=click.Path(path_type=Path), metavar="FILE",
+              help="The list of clusters that may be broken.")  # fmt: skip
+@click.option("--confirm", default="", metavar="CONTEXT",
+              help="Confirm a context, namespace or server that looks like production.")  # fmt: skip
+@click.option("--load-workers", type=click.IntRange(1, 64), metavar="N",
+              help="Drive the load with N Locust workers; on kind in pods of their own.")  # fmt: skip
 @click.option("--rehearse", is_flag=True, help="Only resolve the targets and print what would be done.")
-@_json
-def run(
+@as_json_option
+def run(  # noqa: PLR0913 - one for each option
     *,
     name: str,
     seed: int | None,
     platform: str,
+    stack: str | None,
     settings: tuple[str, ...],
     out: Path,
     folder: Path | None,
     reuse: bool,
     keep: bool,
+    allow: Path | None,
+    confirm: str,
+    load_workers: int | None,
     rehearse: bool,
     as_json: bool,
 ) -> int:
     """Boot the stack, tell SCENARIO, judge, and leave OUT/<run-id>/ with a report."""
-    from harness import launch, seeds
+    from harness import launch, platforms, seeds
+    from harness.guards.gate import Asked
+    from harness.rehearsal import plan_of
     from harness.stack import enclosure
 
-    if platform not in PLATFORMS:
-        raise unknown_name("platform", platform, PLATFORMS)
-    chosen, prepared, merged = _chosen(name, folder, settings, platform)
-    if rehearse:
-        return _rehearse(chosen, prepared)
-    if enclosure.is_inside():
-        return _inside(chosen, prepared, merged, as_json=as_json)
+    place = platforms.platform(platform)
+    workers = () if load_workers is None else (f"load.workers={load_workers}",)
+    chosen, prepared, merged = _chosen(name, folder, (*settings, *workers), platform, stack)
+    if enclosure.is_inside() and not rehearse:
+        return _inside(chosen, prepared, merged, platform, as_json=as_json)
     where = out.resolve() / launch.new_run_id(chosen.name)
     chosen_seed = seeds.fresh_seed() if seed is None else seed
-    if platform == "kind":
-        return launch.enter_cluster(
-            sys.argv[1:], prepared, directory=where, seed=chosen_seed, reuse=reuse, keep=keep
-        )
-    return launch.enter(sys.argv[1:], prepared, directory=where, seed=chosen_seed)
+    entry = platforms.Entry(
+        sys.argv[1:], prepared, where, chosen_seed, reuse=reuse, keep=keep,
+        asked=Asked(allow, confirm, _ask if sys.stdin.isatty() and sys.stderr.isatty() else None),
+    )  # fmt: skip
+    if isinstance(place, platforms.Guarded):
+        entry = replace(entry, plan=plan_of(chosen, prepared.definition))
+    if rehearse:
+        return _rehearse(chosen, entry, place)
+    return place.enter(entry)
 
 
 @commands.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
-@_json
-def verify(path: Path, *, as_json: bool) -> int:
-    """Judge a stored RUN again, from its ledger alone, and write run.json and the report anew."""
-    from harness.display import PlainDisplay
-    from harness.lifecycle import report as judge_and_report
-    from harness.rundir import RunDirectory
+@click.argument("name", metavar="SCENARIO")
+@click.option("--platform", default="kind", help="context:NAME, the cluster that the Role is for.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting of the stack."
+)
+@click.option("--scenarios", "folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
+              help="Folder of scenario files; the ones that come with the harness unless given.")  # fmt: skip
+def rbac(*, name: str, platform: str, settings: tuple[str, ...], folder: Path | None) -> int:
+    """Print the least Role that SCENARIO needs in a cluster, as YAML to review and apply."""
+    from harness.errors import BadInput
+    from harness.guards.rbac import render
+    from harness.guards.rights import SEND
+    from harness.launch import in_kubernetes
+    from harness.platforms.clearing import rights_of
+    from harness.rehearsal import plan_of
 
-    directory = RunDirectory.open(path)
-    document = judge_and_report(directory, PlainDisplay())
-    _print_result(directory, as_json=as_json)
-    return document.exit_code
-
-
-@commands.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
-def report(path: Path) -> int:
-    """Write report.html and junit.xml of a stored RUN anew, from run.json and the ledger."""
-    from harness.report.html import write_report
-    from harness.report.junit import write_junit
-    from harness.rundir import RunDirectory
-
-    directory = RunDirectory.open(path)
-    click.echo(write_report(directory))
-    click.echo(write_junit(directory))
+    if not in_kubernetes(platform):
+        raise BadInput(f"the platform {platform} knows no Role", fix="--platform context:NAME")
+    chosen, prepared, _ = _chosen(name, folder, settings, platform)
+    assert prepared.definition.kubernetes is not None
+    plan = plan_of(chosen, prepared.definition)
+    rights = SEND | rights_of(prepared.definition, prepared.folder, plan)
+    namespace, faults = prepared.definition.kubernetes.namespace, [each.strike.name for each in plan]
+    click.echo(render(rights, namespace, title=f"{chosen.name} on {prepared.definition.name}", faults=faults))
     return ExitCode.PASS
 
 
 @commands.command()
-@_json
+@as_json_option
 def doctor(*, as_json: bool) -> int:
     """Check that this machine can run drills; print the fixing command for each failure."""
     from harness.doctor import examine, render
@@ -131,13 +145,24 @@ def doctor(*, as_json: bool) -> int:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("reports"), help="Where runs are stored."
 )
-@_json
-def heal(*, abort: bool, out: Path, as_json: bool) -> int:
+@click.option("--platform", help="context:NAME, to heal its namespaces; this machine unless given.")
+@click.option("--namespace", default="", help="Heal only this namespace of the context.")
+@click.option("--allow", type=click.Path(path_type=Path), metavar="FILE",
+              help="The list of clusters that may be broken.")  # fmt: skip
+@as_json_option
+def heal(
+    *, abort: bool, out: Path, platform: str | None, namespace: str, allow: Path | None, as_json: bool
+) -> int:
     """Remove every fault that a dead or stuck run left behind; repeating it does no harm."""
+    from harness import platforms
     from harness.faults import heal as healing
 
     said: list[str] = []
-    code = healing.heal(abort=abort, folders=[out], say=said.append if as_json else click.echo)
+    say = said.append if as_json else click.echo
+    wish = platforms.Wish(out.resolve(), namespace, allow, abort)
+    code = _elsewhere(platform, wish, say) if platform else None
+    if code is None:
+        code = healing.heal(abort=abort, folders=[out], say=say)
     if as_json:
         click.echo(json.dumps({"exit_code": code, "said": said}, indent=2))
     return code
@@ -145,7 +170,7 @@ def heal(*, abort: bool, out: Path, as_json: bool) -> int:
 
 @commands.command(name="list")
 @click.option("--scenarios", "folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@_json
+@as_json_option
 def list_(folder: Path | None, *, as_json: bool) -> int:
     """List the scenarios, the stacks, and the versions of Kafka and Flink there are."""
     from harness import bundle
@@ -179,7 +204,7 @@ def list_(folder: Path | None, *, as_json: bool) -> int:
 @click.option("--fail-on", type=click.Choice(["error", "warning", "note", "never"]), default="error",
               show_default=True, help="The mildest finding that ends in exit code 1.")  # fmt: skip
 @click.option("--sarif", is_flag=True, help="Print the result as SARIF 2.1.0 on standard output.")
-@_json
+@as_json_option
 def audit(*, files: tuple[Path, ...], fail_on: str, sarif: bool, as_json: bool) -> int:
     """Name what will hurt in configuration files of Kafka, Flink and Vector; nothing is started.
 
@@ -205,7 +230,7 @@ def audit(*, files: tuple[Path, ...], fail_on: str, sarif: bool, as_json: bool) 
 
 
 def _chosen(
-    name: str, folder: Path | None, given: tuple[str, ...], platform: str
+    name: str, folder: Path | None, given: tuple[str, ...], platform: str, stack: str | None = None
 ) -> tuple[Scenario, Prepared, dict[str, str]]:
     from harness import bundle, launch
     from harness.scenario import find
@@ -213,18 +238,35 @@ def _chosen(
     chosen = find(folder or bundle.scenarios(), name)
     budgets = {f"budgets.{name}": str(value) for name, value in chosen.budgets.items()}
     merged = dict(chosen.settings) | budgets | launch.parse_settings(given)
-    return chosen, launch.prepare(chosen.stack, merged, platform), merged
+    return chosen, launch.prepare(stack or chosen.stack, merged, platform), merged
 
 
-def _rehearse(chosen: Scenario, prepared: Prepared) -> int:
+def _rehearse(chosen: Scenario, entry: Entry, place: Platform) -> int:
+    from harness import platforms
     from harness.rehearsal import rehearse
 
-    for line in rehearse(chosen, prepared.definition):
+    guarded = place.cleared(entry).lines if isinstance(place, platforms.Guarded) else ()
+    for line in (*guarded, *rehearse(chosen, entry.prepared.definition)):
         click.echo(line)
     return ExitCode.PASS
 
 
-def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, as_json: bool) -> int:
+def _elsewhere(platform: str, wish: Wish, say: Callable[[str], None]) -> int | None:
+    """The exit code of healing somebody's cluster; None: *platform* is on this machine."""
+    from harness import platforms
+
+    place = platforms.platform(platform)
+    return place.heal(wish, say) if isinstance(place, platforms.Guarded) else None
+
+
+def _ask(question: str) -> str:
+    """What is typed on the terminal; the question goes where errors go."""
+    return str(click.prompt(question, prompt_suffix="", default="", show_default=False, err=True))
+
+
+def _inside(
+    chosen: Scenario, prepared: Prepared, settings: dict[str, str], platform: str, *, as_json: bool
+) -> int:
     from harness.display import open_display
     from harness.interrupts import Interrupted, Interrupts
     from harness.lifecycle import execute
@@ -237,12 +279,14 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
     where = Path(os.environ["HARNESS_DIR"])
     software = prepared.software
     parts = find_parts(prepared.definition, prepared.folder, software)
+    if platform == "docker" and prepared.definition.vector is not None:
+        parts = parts.without_vector("the docker platform does not run Vector")
     directory = RunDirectory.create(where.parent, where.name)
     _keep_native_crashes(directory.logs / "crash-native.txt")
     order = Order(
         scenario=chosen, definition=prepared.definition, folder=prepared.folder, software=software,
         parts=parts, directory=directory, seed=int(os.environ["HARNESS_SEED"]),
-        command=("harness", *sys.argv[1:]), settings=settings,
+        command=("harness", *sys.argv[1:]), settings=settings, platform=platform,
     )  # fmt: skip
     display = open_display()
     display.say(f"run     {directory.run_id}, seed {order.seed}")
@@ -252,7 +296,7 @@ def _inside(chosen: Scenario, prepared: Prepared, settings: dict[str, str], *, a
         return ExitCode.ABORTED
     finally:
         display.close()
-    _print_result(directory, as_json=as_json)
+    print_result(directory, as_json=as_json)
     return document.exit_code
 
 
@@ -264,17 +308,8 @@ def _keep_native_crashes(place: Path) -> None:
     faulthandler.enable(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
-def _print_result(directory: object, *, as_json: bool) -> None:
-    from harness.report.terminal import summary_lines
-    from harness.rundir import RunDirectory
-
-    assert isinstance(directory, RunDirectory)
-    document = directory.read_document()
-    if as_json:
-        click.echo(document.model_dump_json(by_alias=True, indent=2))
-        return
-    for line in summary_lines(document, directory):
-        click.echo(line)
+for _other in stored_commands.COMMANDS:
+    commands.add_command(_other)
 
 
 def main() -> None:

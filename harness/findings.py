@@ -7,12 +7,16 @@ started; durations are seconds unless the name says otherwise. ``None`` means
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
 
 from harness.model import Frozen
 from harness.verdict import Kind, Verdict
+
+NOT_ASKED = "not asked for by the scenario"
+"""In ``Finding.excused``: so many violations of a guarantee that nobody asked for."""
 
 SCHEMA = "edge-harness/run/1"
 MAX_WITNESSES = 32
@@ -73,6 +77,10 @@ class Recovery(Frozen):
     injection to the invoke of the first attempt that succeeded on the last partition to come
     back (availability lost); ``steady_s`` and ``drained_s`` from the healing. ``expected_s``
     is computed from the live configuration, ``expected_why`` says from which settings.
+
+    ``resolution_s`` is the shortest outage that is sure to be seen, ``at_most_s`` how long the longest
+    one may have been, the unseen ones included; both None in documents of before they were told.
+    ``unsure`` says why the figures prove nothing, empty when they do.
     """
 
     fault: str
@@ -84,6 +92,43 @@ class Recovery(Frozen):
     expected_why: str = ""
     budget_s: float | None = None
     worst_partition: int | None = None
+    resolution_s: float | None = None
+    at_most_s: float | None = None
+    unsure: str = ""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether ``first_ack_s`` is how long the fault cost, and not only the next thing that was seen."""
+        if self.first_ack_s is None or self.at_most_s is None:
+            return self.first_ack_s is not None
+        return self.detected_s is not None and self.at_most_s <= self.first_ack_s
+
+    @property
+    def claimed_s(self) -> float | None:
+        """How long the fault may have cost at most: the figure, or the bound where there is no figure."""
+        if self.first_ack_s is None or self.is_exact or self.at_most_s is None:
+            return self.first_ack_s
+        return max(self.at_most_s, self.first_ack_s)
+
+    @property
+    def measured(self) -> str:
+        """The time to the first acknowledgement as it may be claimed: "8.6 s", "at most 5.0 s", "never"."""
+        if self.claimed_s is None:
+            return "never"
+        bounded = self.at_most_s is not None and not self.is_exact
+        return f"at most {_up(self.claimed_s):,.1f} s" if bounded else f"{self.claimed_s:,.1f} s"
+
+    @property
+    def unseen(self) -> str:
+        """What escapes the measurement: "outages shorter than 5.0 s are not seen"; empty when not told."""
+        if self.resolution_s is None:
+            return ""
+        return f"outages shorter than {_up(self.resolution_s):,.1f} s are not seen"
+
+
+def _up(seconds: float) -> float:
+    """To the tenth above: a bound is never written smaller than it is."""
+    return math.ceil(round(seconds * 10, 6)) / 10
 
 
 class Unavailability(Frozen):

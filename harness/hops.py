@@ -21,13 +21,13 @@ from harness.ledger.pipeline_reader import TopicRead
 from harness.model import CaughtUp, Fence, HopRead, JobStarted, NotExecuted, PipelinePlanned
 from harness.rundir import EventLog, RunDirectory
 from harness.s3 import S3Client, check_access
+from harness.stack.booted import BootedStack
 from harness.stack.components import JobDefinition, TopicsDefinition, VectorDefinition
 from harness.stack.definition import StackDefinition
-from harness.stack.local import LocalStack
+from harness.stack.metrics_agent import MetricsAgent, account
 from harness.stack.objects import KeepsObjects
 from harness.stack.parts import Parts, bucket_of
 from harness.stack.pipeline import Pipeline, Settled, Start
-from harness.stack.vector import VectorAgent
 
 HopName = Literal["source", "results", "dead-letters", "late", "archive", "metrics"]
 Part = Literal["source", "results", "archive", "metrics"]
@@ -46,7 +46,7 @@ class Site:
 
     definition: StackDefinition
     folder: Path
-    stack: LocalStack
+    stack: BootedStack
     parts: Parts
 
 
@@ -78,6 +78,7 @@ class Hops:
             bootstrap=site.stack.bootstrap,
             source=source,
             told=self._job_started,
+            renew=site.stack.renew_flink,
         )
 
     def open(self) -> None:
@@ -171,18 +172,18 @@ class Hops:
         bucket, _, prefix = self._job.archive.removeprefix("s3://").partition("/")
         return archive.read_archive(self._store(), bucket, prefix, self._directory).by_name()
 
-    def _read_metrics(self, agent: VectorAgent) -> None:
+    def _read_metrics(self, agent: MetricsAgent) -> None:
         """Let the agent send what it holds, then read its bucket."""
-        account, whole = _last_account(agent), False
+        told, whole = account(agent), False
         with contextlib.suppress(StackError):
             whole = agent.stop(_AGENT_S)
         settled = Settled(whole, "the agent sent all it held" if whole else "the agent still holds events")
-        self._reading("metrics", settled, lambda: self._metrics_counts(account))
+        self._reading("metrics", settled, lambda: self._metrics_counts(told))
 
-    def _metrics_counts(self, account: dict[str, int]) -> dict[str, int]:
+    def _metrics_counts(self, told: dict[str, int]) -> dict[str, int]:
         store, bucket = self._store(), self._vector.bucket
         found = ((each.name, store.get(bucket, each.name)) for each in store.objects(bucket))
-        return metrics.read_metrics(found, self._directory.ledger, bucket).counts | account
+        return metrics.read_metrics(found, self._directory.ledger, bucket).counts | told
 
     def _reading(self, hop: HopName, settled: Settled, read: Callable[[], dict[str, int]]) -> None:
         """Read one hop; what cannot be read is told, and makes the hop incomplete."""
@@ -274,11 +275,3 @@ class Hops:
     def _vector(self) -> VectorDefinition:
         assert self._site.definition.vector is not None
         return self._site.definition.vector
-
-
-def _last_account(agent: VectorAgent) -> dict[str, int]:
-    """The agent's own account while it still runs; of one that says nothing any more, only what was asked."""
-    try:
-        return agent.account()
-    except StackError:
-        return agent.asked() | {"started_ms": agent.started_ms, "read_ms": time.time_ns() // 1_000_000}

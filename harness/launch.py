@@ -1,8 +1,7 @@
-"""How a run gets into its enclosure: everything that must happen outside happens here, first.
+"""What a run needs before it enters its platform: a whole stack, its jars, and the machine for itself.
 
-Outside: the machine is examined, one lock keeps two runs from spoiling each
-other's times, jars are fetched while there still is a network. Then this process
-becomes the keeper and the same command line runs again inside.
+Everything that must happen outside happens here, first: one lock keeps two runs from spoiling each other's
+times, jars are fetched while there still is a network.
 """
 
 from __future__ import annotations
@@ -11,12 +10,10 @@ import contextlib
 import fcntl
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 from harness import bundle
 from harness.errors import BadInput, MissingAbility
@@ -24,9 +21,15 @@ from harness.rundir import unwritable
 from harness.stack import enclosure
 from harness.stack.artifacts import Jar, cache_folder, ensure, read_lock
 from harness.stack.definition import StackDefinition, base_folder, on_kubernetes, read_definition
-from harness.stack.java import find_java
+from harness.stack.java import IN_IMAGES, Java, find_java
 from harness.stack.parts import check_parts, find_parts
 from harness.stack.software import Software, installed, locked_jars
+
+_COMPILES = ("flink", "ecj")
+"""The components whose jars compile the job."""
+
+CONTEXT = "context:"
+"""So begins the name of a platform that is somebody's cluster; the name of the context follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,22 @@ class Prepared:
     jars: Mapping[str, tuple[Jar, ...]]
     """The locked jars of each component."""
 
+    java: Java | None = None
+    """What runs the stack, where that is in images; None: what is found on this machine."""
+
     @property
     def software(self) -> Software:
         """What the stack is started from, once it is fetched."""
-        return installed(find_java(), self.jars)
+        return installed(self.java or find_java(), self.jars)
+
+    def job(self) -> Path | None:
+        """The job's jar, compiled on this machine where it is ours; None: the stack has no job.
+
+        Raises:
+            BadInput: it is not there, or no such job.
+        """
+        fetch(self, _COMPILES)
+        return find_parts(self.definition, self.folder, installed(find_java(), self.jars)).job
 
 
 def prepare(stack: str, settings: Mapping[str, str], platform: str = "local") -> Prepared:
@@ -52,14 +67,35 @@ def prepare(stack: str, settings: Mapping[str, str], platform: str = "local") ->
             nothing was started.
     """
     stacks = bundle.fixtures() / "stacks"
-    stack = on_kubernetes(stacks, stack) if platform == "kind" else stack
+    stack = on_kubernetes(stacks, stack) if in_kubernetes(platform) else stack
     folder = base_folder(stacks, stack)
-    definition = read_definition(stacks, stack, settings)
-    if definition.kubernetes is not None and platform != "kind":
+    definition = read_definition(stacks, stack, {**_defaults(platform), **settings})
+    if definition.kubernetes is not None and not in_kubernetes(platform):
         raise BadInput(f"the stack {stack} runs in Kubernetes", fix="--platform kind")
+    if platform.startswith(CONTEXT) and definition.load.through == "nodeport":
+        raise BadInput(
+            "the load cannot come in through node ports there",
+            why="its clients are pods of that cluster, and nothing of the harness stands outside of it",
+            fix="leave load.through alone, or --platform kind",
+        )
+    if platform == "local" and definition.images:
+        raise BadInput(
+            "the local platform runs no images", why=f"images.{min(definition.images)} was set",
+            fix="--platform docker or kind",
+        )  # fmt: skip
     jars = locked_jars(definition, bundle.fixtures() / "locks")
     check_parts(definition, folder)
-    return Prepared(definition, folder, jars)
+    return Prepared(definition, folder, jars, IN_IMAGES if platform.startswith(CONTEXT) else None)
+
+
+def _defaults(platform: str) -> dict[str, str]:
+    """Elsewhere the harness stands in a pod of its own, so the load has to have one, too."""
+    return {"load.workers": "1"} if platform.startswith(CONTEXT) else {}
+
+
+def in_kubernetes(platform: str) -> bool:
+    """Whether stacks are pods there."""
+    return platform == "kind" or platform.startswith(CONTEXT)
 
 
 def tools(prepared: Prepared) -> tuple[Jar, ...]:
@@ -91,72 +127,22 @@ def parse_settings(given: Sequence[str]) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def fetch(prepared: Prepared) -> None:
-    """Have every jar of the stack in the cache, whole; shows progress when some must be fetched."""
+def fetch(prepared: Prepared, only: Sequence[str] = ()) -> None:
+    """Have every jar of the stack in the cache, whole, or those of the components *only*; shows progress."""
     from harness.display import FetchProgress
 
     with FetchProgress().shown() as progress:
-        ensure(_all_jars(prepared), progress)
+        ensure(_all_jars(prepared, only), progress)
 
 
-def _all_jars(prepared: Prepared) -> tuple[Jar, ...]:
-    return tuple(dict.fromkeys(jar for own in prepared.jars.values() for jar in own))
+def _all_jars(prepared: Prepared, only: Sequence[str] = ()) -> tuple[Jar, ...]:
+    chosen = (own for name, own in prepared.jars.items() if not only or name in only)
+    return tuple(dict.fromkeys(jar for own in chosen for jar in own))
 
 
-def enter(argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int) -> NoReturn:
-    """Become the keeper of an enclosure in which ``harness`` runs with *argv*."""
-    from harness.doctor import preflight
-
-    preflight(directory.parent)
-    with machine_lock(directory.name):
-        fetch(prepared)
-        find_parts(prepared.definition, prepared.folder, prepared.software)
-        command = enclosure.keeper([sys.executable, "-m", "harness", *argv])
-        os.execve(command[0], command, dict(os.environ) | _marks(directory, seed))  # noqa: S606 - an argv list, no shell
-
-
-def _marks(directory: Path, seed: int) -> dict[str, str]:
+def marks(directory: Path, seed: int) -> dict[str, str]:
+    """What every process of the run carries in its environment from the start."""
     return {"HARNESS_RUN": directory.name, enclosure.DIRECTORY: str(directory), "HARNESS_SEED": str(seed)}
-
-
-def enter_cluster(
-    argv: Sequence[str], prepared: Prepared, *, directory: Path, seed: int, reuse: bool, keep: bool
-) -> int:
-    """Run ``harness`` with *argv* in the network of a kind cluster, and delete the cluster after.
-
-    Args:
-        reuse: take the cluster that is there, if there is one.
-        keep: leave it there.
-    """
-    from harness.doctor import preflight
-    from harness.stack import cluster, gateway
-    from harness.stack.api import Api
-
-    preflight(directory.parent)
-    with machine_lock(directory.name):
-        fetch(prepared)
-        find_parts(prepared.definition, prepared.folder, prepared.software)
-        with cluster.standing(reuse=reuse, keep=keep) as made, cluster.secret(made.kubeconfig()) as secret:
-            _load_images(prepared, made.name)
-            place = made.name if made.ours and not keep else f"{made.name}/{_namespace(prepared)}"
-            own = _marks(directory, seed) | {"HARNESS_KUBECONFIG": str(secret), "HARNESS_CLUSTER": place}
-            dns = Api(secret.read_text(), "kube-system").service_address("kube-dns")
-            command = gateway.command(made.control_plane_pid, dns, [sys.executable, "-m", "harness", *argv])
-            return enclosure.keep(command, dict(os.environ) | own)
-
-
-def _namespace(prepared: Prepared) -> str:
-    assert prepared.definition.kubernetes is not None
-    return prepared.definition.kubernetes.namespace
-
-
-def _load_images(prepared: Prepared, cluster: str) -> None:
-    from harness.stack import images
-
-    ours = images.images_of(prepared.definition, prepared.software)
-    for name, image in ours.items():
-        images.build(image, bundle.fixtures() / "images" / name / "Dockerfile")
-    images.load([image.tag for image in ours.values()], cluster)
 
 
 @contextlib.contextmanager

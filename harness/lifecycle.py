@@ -15,15 +15,13 @@ before there was any load leaves nothing to judge: 4 happens, then the error end
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from functools import partial
-from pathlib import Path
 from typing import TypeAlias
 
 import harness
+from harness.anomalies.stored import findings as of_workloads
 from harness.checkers.compose import judge
 from harness.clock import MONOTONIC, seconds_between, wall_label
 from harness.display import Display
@@ -32,12 +30,24 @@ from harness.faults.injection import Injector
 from harness.faults.journal import Journal
 from harness.faults.watchdog import Watch
 from harness.findings import RunDocument
+from harness.history import parts
 from harness.interrupts import Interrupted, Interrupts
 from harness.ledger import evidence, schema, tables
-from harness.model import Aborted, LoadPlanned, Phase, PhaseEntered, RunEnded, RunStarted
+from harness.model import (
+    Aborted,
+    LoadPlanned,
+    Noted,
+    Phase,
+    PhaseEntered,
+    RunEnded,
+    RunStarted,
+    WorkloadPlanned,
+)
+from harness.oracle.tally import SecondCount
 from harness.order import Order
+from harness.platforms import platform
 from harness.probes.agent import AgentProbe
-from harness.probes.host import host_sampler
+from harness.probes.host import DistantProbe, host_sampler
 from harness.probes.pipeline import pipeline_probes
 from harness.probes.quorum import QuorumProbe
 from harness.probes.sampler import Sampler, sampled
@@ -46,7 +56,7 @@ from harness.report.junit import write_junit
 from harness.run import LiveRun
 from harness.rundir import EventLog, RunDirectory
 from harness.scenario import TOPIC, Run
-from harness.stack.local import LocalStack, booted
+from harness.stack.booted import BootedStack
 
 Standing: TypeAlias = Callable[[Order, EventLog, Display, Interrupts], AbstractContextManager[Run]]
 """Has a stack stand while its block runs, and gives the run that uses it."""
@@ -75,10 +85,18 @@ def execute(
     return report(order.directory, display)
 
 
-def report(directory: RunDirectory, display: Display) -> RunDocument:
-    """Judge what is stored in *directory* and write ``run.json``, the report and JUnit from it."""
+def report(directory: RunDirectory, display: Display, *, second: SecondCount | None = None) -> RunDocument:
+    """Judge what is stored in *directory* and write ``run.json``, the report and JUnit from it.
+
+    Given a *second* count, the records are counted again and both have to agree.
+    """
     display.now("judging")
-    document = judge(evidence.load(directory), harness_version=harness.__version__)
+    document = judge(
+        evidence.load(directory),
+        harness_version=harness.__version__,
+        second=second,
+        workloads=lambda: of_workloads(directory),
+    )
     directory.write_document(document)
     write_report(directory)
     write_junit(directory)
@@ -126,7 +144,7 @@ def _tell(order: Order, log: EventLog, display: Display, interrupts: Interrupts,
 def _refuse(directory: RunDirectory, causes: list[BaseException]) -> None:
     """Raise what makes the run pointless, if there was no load yet: then there is nothing to judge."""
     refusal = next((cause for cause in causes if isinstance(cause, BadInput | MissingAbility)), None)
-    planned = any(isinstance(event, LoadPlanned) for event in directory.read_events())
+    planned = any(isinstance(event, LoadPlanned | WorkloadPlanned) for event in directory.read_events())
     if refusal is not None and not planned:
         raise refusal
 
@@ -147,46 +165,35 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
     display.now("booting")
     started = MONOTONIC.now()
     with contextlib.ExitStack() as ends:
-        stack = ends.enter_context(_booting(order))
+        stack = ends.enter_context(platform(order.platform).boot(order))
         display.say(f"        up after {seconds_between(started, MONOTONIC.now()):.1f} s")
         ends.enter_context(_guarded(directory, order, stack))
+        for text in stack.notes:
+            log.append(Noted(t=MONOTONIC.now(), wall=wall_label(), text=text))
         journal = ends.enter_context(contextlib.closing(Journal(directory.journal)))
-        injector = ends.enter_context(contextlib.closing(Injector(stack, journal, topic=TOPIC)))
+        injector = ends.enter_context(contextlib.closing(Injector(stack, journal, check=stack.check)))
         run = LiveRun(order, stack, injector, log, display, interrupts)
         ends.callback(run.close)
         yield run
 
 
-def _booting(order: Order) -> AbstractContextManager[LocalStack]:
-    """The ordered stack on its platform; where none is needed ``kubernetes`` is not imported."""
-    directory, boot = order.directory, booted
-    marks = {"HARNESS_RUN": directory.run_id, "HARNESS_DIR": str(directory.root)}
-    if order.platform == "kind":
-        from harness.stack import kubernetes  # noqa: PLC0415
-
-        boot = partial(kubernetes.booted, kubeconfig=Path(os.environ["HARNESS_KUBECONFIG"]).read_text())
-        marks["HARNESS_CLUSTER"] = os.environ["HARNESS_CLUSTER"]
-    return boot(
-        order.definition,
-        order.folder,
-        order.software,
-        order.parts,
-        logs=directory.logs,
-        environment=marks,
-    )
-
-
 @contextlib.contextmanager
-def _guarded(directory: RunDirectory, order: Order, stack: LocalStack) -> Iterator[None]:
+def _guarded(directory: RunDirectory, order: Order, stack: BootedStack) -> Iterator[None]:
     """The heartbeat, the samples and the watchdog that listens for the heartbeat."""
     probes = pipeline_probes(
-        order.definition, bootstrap=stack.bootstrap, source=TOPIC, vector=stack.agent is not None
+        order.definition,
+        stack.flink,
+        bootstrap=stack.bootstrap,
+        source=TOPIC,
+        vector=stack.agent is not None,
     )
     if any(guarantee.name == "one_quorum_leader" for guarantee in order.scenario.guarantees):
         probes.append(QuorumProbe(order.definition))
     samplers = [host_sampler(directory.samples, stack.live_pids, stack.disks())]
     if stack.agent is not None:
         probes.append(AgentProbe(stack.agent))
+    if stack.distant():
+        probes.append(DistantProbe(stack.distant))
     samplers += [Sampler(directory.samples, probe) for probe in probes]
     with Watch(directory.root, directory.run_id), sampled(samplers):
         yield
@@ -211,3 +218,4 @@ def _seal(directory: RunDirectory) -> None:
         if any(directory.ledger.glob(f"{name}-*.arrow")):
             tables.seal(directory.ledger, name, columns)
     tables.seal(directory.samples, "samples", schema.SAMPLES)
+    parts.seal(directory.history)

@@ -1,7 +1,7 @@
-"""The values that cross module borders, and the lines of ``events.jsonl`` and ``journal.jsonl``.
+"""The values that cross module borders, and the lines of ``events.jsonl``.
 
-``events.jsonl`` holds one ``Event`` a line and ``journal.jsonl`` one
-``JournalEntry`` a line, both in the order of their instants. Together with the
+``events.jsonl`` holds one ``Event`` a line and ``journal.jsonl`` one ``JournalEntry``
+(``harness.journal_entry``) a line, both in the order of their instants. Together with the
 ledger and the samples they are everything checkers and the report may know:
 ``run.json`` is a pure function of them. Instants (``t`` and every ``*_t``) are
 CLOCK_MONOTONIC nanoseconds; ``wall`` is a label only.
@@ -13,6 +13,8 @@ from enum import IntEnum, StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from harness.names import AnomalyName, GuaranteeName
 
 EVENTS_VERSION = 1
 
@@ -52,30 +54,13 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-GuaranteeName = Literal[
-    "no_loss",
-    "no_duplicates",
-    "order_per_key",
-    "no_phantoms",
-    "integrity",
-    "results_exact",
-    "results_single",
-    "every_record_placed",
-    "state_kept",
-    "archive_complete",
-    "archive_single",
-    "archive_intact",
-    "metrics_complete",
-    "none_late",
-    "one_quorum_leader",
-    "no_hanging_transaction",
-]
-
-
 class Guarantee(Frozen):
-    """What must hold of records. ``allowed`` violations are excused, the next one fails."""
+    """What must hold of records. ``allowed`` violations are excused, the next one fails.
 
-    name: GuaranteeName
+    Named for an anomaly it asks that no workload's history holds it; of those none can be allowed.
+    """
+
+    name: GuaranteeName | AnomalyName
     allowed: int = 0
 
 
@@ -83,14 +68,18 @@ class Budgets(Frozen):
     """What must hold of times; None means measured and shown, not judged.
 
     A recovery's budget is ``recovery_factor`` times the time expected from the live
-    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it. The last seven
-    are for a stack with a pipeline: see ``harness.checkers.monitoring``.
+    configuration plus ``recovery_slack_s``, unless ``recovery_s`` overrides it. What a scenario allows
+    its job for catching up counts ``catch_up_factor`` times. Where what counts as late differs more
+    than ``baseline_apart`` times between the halves of the baseline, recoveries are UNKNOWN. The last
+    seven are for a stack with a pipeline: see ``harness.checkers.monitoring``.
     """
 
     latency_p99_ms: float | None = None
     recovery_s: float | None = None
     recovery_factor: float = 1.5
     recovery_slack_s: float = 5.0
+    catch_up_factor: float = 1.0
+    baseline_apart: float = 3.0
     load_reached: float = 0.95
     send_error_p99_ms: float = 20.0
     result_p99_ms: float | None = None
@@ -306,6 +295,38 @@ class TransactionSettled(_Event):
     watched_s: float
 
 
+class WorkloadPlanned(_Event):
+    """A workload's clients begin, and write down what they do; its first topic has the workload's name.
+
+    ``wrong`` says what its clients do wrong on purpose; ``proves`` are the anomalies that its history has to
+    have something to compare for.
+    """
+
+    kind: Literal["workload-planned"] = "workload-planned"
+    workload: str
+    topics: tuple[str, ...]
+    partitions: int
+    replication: int
+    writers: int
+    members: int
+    client: dict[str, str] = {}
+    wrong: str = ""
+    proves: tuple[AnomalyName, ...] = ()
+
+
+class WorkloadEnded(_Event):
+    """A workload's clients have ended: how many operations they did, how often one was upset on purpose.
+
+    ``troubles`` are those that ended otherwise than they should.
+    """
+
+    kind: Literal["workload-ended"] = "workload-ended"
+    workload: str
+    operations: int
+    upsets: int
+    troubles: tuple[str, ...] = ()
+
+
 class RecoveryExpected(_Event):
     """The story asked that the fault before it be recovered from within ``within_s`` seconds."""
 
@@ -348,6 +369,8 @@ Event = Annotated[
     | LoadEnded
     | FencePassed
     | TransactionSettled
+    | WorkloadPlanned
+    | WorkloadEnded
     | RecoveryExpected
     | Noted
     | Aborted
@@ -356,41 +379,3 @@ Event = Annotated[
 ]
 
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
-
-
-class JournalEntry(Frozen):
-    """One step of one fault.
-
-    Written and fsynced before the step it announces (``planned``) or after the fact it
-    states (all others).
-
-    ``fault`` numbers the faults of a run from 1. ``commands`` are what was run, as a human
-    would paste it. ``proof`` says what the probes saw. ``undo`` is for ``heal``.
-    """
-
-    t: int
-    wall: str
-    fault: int
-    step: Literal[
-        "planned",
-        "injected",
-        "effect-proven",
-        "effect-unproven",
-        "healed",
-        "healing-proven",
-        "healing-unproven",
-    ]
-    name: str
-    kind: str
-    """The mechanism-free family: kill, terminate, pause, partition, …"""
-    target: str
-    nodes: tuple[str, ...] = ()
-    """Every node whose state the fault changes."""
-    why_this_target: str
-    partitions: tuple[int, ...] = ()
-    """Partitions of the load's topic that the target led at injection; empty: not applicable."""
-    commands: tuple[str, ...] = ()
-    proof: str = ""
-    undo: tuple[dict[str, str], ...] = ()
-    traits: dict[str, str] = {}
-    """What recovery expectations need: e.g. scope=everyone, direction=one-way, data=wiped."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform as machine
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +32,12 @@ class Order:
     seed: int
     command: tuple[str, ...]
     settings: Mapping[str, str]
+    platform: str = "local"
 
     @property
-    def platform(self) -> str:
-        """Where it runs."""
-        return "kind" if self.definition.kubernetes else "local"
+    def marks(self) -> dict[str, str]:
+        """What every process of the stack carries in its environment."""
+        return {"HARNESS_RUN": self.directory.run_id, "HARNESS_DIR": str(self.directory.root)}
 
     @property
     def budgets(self) -> Budgets:
@@ -44,8 +45,8 @@ class Order:
         return self.definition.budgets
 
 
-def environment(order: Order, effective: Mapping[str, str]) -> EnvironmentSeen:
-    """What the run runs on, as an event."""
+def environment(order: Order, effective: Mapping[str, str], proxied: Collection[str] = ()) -> EnvironmentSeen:
+    """What the run runs on, as an event; *proxied* are the nodes whose clients go through a proxy."""
     kafka, flink = order.definition.kafka, order.definition.flink
     memory = psutil.virtual_memory().total / 2**30
     return EnvironmentSeen(
@@ -63,6 +64,7 @@ def environment(order: Order, effective: Mapping[str, str]) -> EnvironmentSeen:
             "cpus": str(psutil.cpu_count()),
             "memory": f"{memory:.0f} GiB",
             "broker disks": f"tmpfs, {kafka.data_mb} MB each",
+            **({"through Toxiproxy": f"clients of {', '.join(sorted(proxied))}"} if proxied else {}),
             "broker heap": f"{kafka.heap_mb} MB, C1 compiler only: not for certified latencies",
         },
         effective=dict(effective),

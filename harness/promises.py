@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from harness.model import Guarantee, GuaranteeName
+from harness.model import Guarantee
+from harness.names import AnomalyName, GuaranteeName
 
 _RECORDS: tuple[GuaranteeName, ...] = (
     "no_loss",
@@ -99,6 +100,11 @@ def metrics_complete(*, allowed: int = 0) -> Guarantee:
 def none_late(*, allowed: int = 0) -> Guarantee:
     """No record without a flaw comes after its window has closed."""
     return Guarantee(name="none_late", allowed=allowed)
+
+
+def no_anomaly(name: AnomalyName) -> Guarantee:
+    """No workload's history holds this one. All are looked for; one that is named must have evidence."""
+    return Guarantee(name=name)
 
 
 def one_quorum_leader() -> Guarantee:

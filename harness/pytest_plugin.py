@@ -36,6 +36,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KEY=VALUE",
         help="change one setting of every stack",
     )
+    group.addoption(
+        "--harness-platform",
+        default="local",
+        metavar="NAME",
+        help="where every stack runs; harness run --platform",
+    )
+    group.addoption(
+        "--harness-cluster",
+        choices=("keep", "reuse"),
+        help="on kind: leave the cluster there, or take the one that is",
+    )
     group.addoption("--harness-out", default="reports", metavar="FOLDER", help="folder that gets the runs")
     group.addoption(
         "--harness-rehearse", action="store_true", help="only print what each scenario would do; runs nothing"
@@ -45,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line("markers", "scenario: a drill; see harness.scenario.scenario")
+    config.addinivalue_line("markers", "kubernetes: a drill that only an orchestrator can make")
 
 
 @pytest.fixture(name="run")
@@ -98,13 +110,15 @@ def not_executed(scenario: Scenario, document: RunDocument) -> str:
 
 
 def _is_broken(finding: Finding, asked: set[str]) -> bool:
-    return finding.checker in asked and finding.verdict == "FAIL" and bool(finding.witnesses)
+    name = finding.checker.rpartition(".")[2]  # of a workload: WORKLOAD.CHECK
+    return name in asked and finding.verdict == "FAIL" and bool(finding.witnesses)
 
 
 def _drill(scenario: Scenario, item: pytest.Function) -> None:
     config = item.config
     argv = [sys.executable, "-m", "harness", "run", scenario.name, "--scenarios", str(scenario.path.parent)]
-    argv += ["--out", config.getoption("--harness-out")]
+    argv += ["--out", config.getoption("--harness-out"), "--platform", config.getoption("--harness-platform")]
+    argv += [f"--{word}" for word in [config.getoption("--harness-cluster")] if word]
     argv += [word for setting in config.getoption("--harness-set") for word in ("--set", setting)]
     rehearse = bool(config.getoption("--harness-rehearse"))
     code, told = _child([*argv, "--rehearse" if rehearse else "--json"])

@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
 from harness.errors import NotExpressible
 from harness.faults.nft import Cuts
-from harness.faults.prepare import prepare
+from harness.faults.prepare import prepare, strike_of
 from harness.faults.selectors import LeaderOf
 from harness.faults.spec import FaultSpec
+from harness.guards.limits import Planned
 from harness.load.request import LoadOptions, LoadRequest
 from harness.scenario import TOPIC, Scenario
 from harness.stack.assembly import listens_on
 from harness.stack.definition import StackDefinition
 from harness.stack.delays import Delays, delays_here
 from harness.stack.disks import disk_place
-from harness.stack.netns import NamespaceNode, Observer
+from harness.stack.netns import NAMED, NamespaceNode, Observer
 from harness.stack.seams import Node
 from harness.transactions import TOPIC as TRANSACTIONS
+from harness.workloads.spec import Workload
+
+_BESIDE = {"dns": 53, "api": 443}
+"""What pods have beside each other, and its port."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,30 @@ class _FutureService:
 
 
 @dataclass(frozen=True)
+class _FuturePod:
+    """A pod that a run would start: a name stands for its address, and for its cable."""
+
+    name: str
+    role: str
+    address: str
+    ports: tuple[int, ...]
+    interface: str = "eth0"
+
+    @property
+    def cable(self) -> str:
+        return f"<the cable of {self.name}>"
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        return ["nsenter", f"--net={NAMED / self.name}", "--", *argv]
+
+    def open_socket(self, kind: socket.SocketKind) -> socket.socket:
+        raise AssertionError(f"a rehearsal opens no {kind.name}")
+
+    def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
+        raise AssertionError(f"a rehearsal tries no {address}:{port}, not even for {seconds} s")
+
+
+@dataclass(frozen=True)
 class _FutureStack:
     """The stack that a run would boot."""
 
@@ -113,7 +143,7 @@ class _FutureStack:
 
 
 @dataclass(frozen=True)
-class _Foreseen:
+class Foreseen:
     """Stands for an injection; whatever a story requires of it holds."""
 
     observed: bool = True
@@ -136,7 +166,9 @@ class Rehearsal:
     def __init__(self, definition: StackDefinition) -> None:
         self.lines: list[str] = []
         self.budgets = definition.budgets
+        self.plan: list[Planned] = []
         self._stack = _future(definition)
+        self._step = 0
 
     @contextlib.contextmanager
     def load(self, *, rate: float, **options: Unpack[LoadOptions]) -> Iterator[None]:
@@ -149,27 +181,45 @@ class Rehearsal:
         yield
         self.lines.append("drain   until every attempt has an outcome")
 
+    @contextlib.contextmanager
+    def workload(self, *asked: Workload) -> Iterator[None]:
+        """Tell of the clients."""
+        for one in asked:
+            clients = f"{one.writers} writing" + (f", {one.members} in a group" if one.members else "")
+            wrong = f", wrong on purpose: {one.wrong}" if one.wrong else ""
+            self.lines.append(f"play    {one.name}: {clients}, {one.rate:g}/s each{wrong}")
+        yield
+        self.lines.append("drain   until every client has ended what it began")
+
     def hold_steady(self, *, seconds: float) -> None:
         """Tell of the baseline."""
         self.lines.append(f"steady  {seconds:g} s")
 
     @contextlib.contextmanager
-    def inject(self, fault: FaultSpec, *, seconds: float) -> Iterator[_Foreseen]:
+    def inject(self, fault: FaultSpec, *, seconds: float) -> Iterator[Foreseen]:
         """Tell of the fault: target, reason, commands and how it is undone."""
+        planned: list[Planned] = []
         try:
+            planned.append(Planned(strike_of(fault, self._stack), begins=self._next(), ends=0))
             prepared = prepare(fault, 0, self._stack, Cuts(self._stack.nodes))
         except NotExpressible as error:
             self.lines += [f"inject  {fault.name} for {seconds:g} s", f"        {error.sentence()}"]
-            yield _Foreseen()
+            yield Foreseen()
+            self.plan += [replace(each, ends=self._next()) for each in planned]
             return
         nodes, mechanism = ", ".join(prepared.target.nodes), prepared.mechanism
         self.lines.append(f"inject  {fault.name} for {seconds:g} s: {nodes}")
         self.lines.append(f"        {prepared.target.why}")
         self.lines += [f"        $ {line}" for command in mechanism.commands for line in command.splitlines()]
-        yield _Foreseen()
+        yield Foreseen()
+        self.plan += [replace(each, ends=self._next()) for each in planned]
         self.lines += [
             f"heal    $ {line}" for command in mechanism.undo_commands for line in command.splitlines()
         ]
+
+    def _next(self) -> int:
+        self._step += 1
+        return self._step
 
     def require(self, holds: bool, why: str = "") -> None:  # noqa: FBT001 - as Run.require
         """Tell of the guard, which a live run would check."""
@@ -209,6 +259,13 @@ class Rehearsal:
         self.lines.append("verify  read everything back through a fence, judge, report")
 
 
+def plan_of(scenario: Scenario, definition: StackDefinition) -> tuple[Planned, ...]:
+    """The faults that *scenario* would make on a freshly booted *definition*, in the order of their ends."""
+    rehearsal = Rehearsal(definition)
+    scenario.story(rehearsal)
+    return tuple(rehearsal.plan)
+
+
 def rehearse(scenario: Scenario, definition: StackDefinition) -> list[str]:
     """What *scenario* would do on *definition*, line by line; starts nothing."""
     rehearsal = Rehearsal(definition)
@@ -226,10 +283,13 @@ def _told(settings: Mapping[str, str]) -> str:
 
 
 def _future(definition: StackDefinition) -> _FutureStack:
+    made = NamespaceNode if definition.kubernetes is None else _FuturePod
     nodes: dict[str, Node] = {
-        n.name: NamespaceNode(n.name, n.role, n.address, listens_on(definition, n, vector=True))
+        n.name: made(n.name, n.role, n.address, listens_on(definition, n, vector=True))
         for n in definition.nodes
     }
+    if definition.kubernetes is not None:
+        nodes |= {name: made(name, name, f"(of {name})", (port,)) for name, port in _BESIDE.items()}
     nodes["observer"] = Observer(definition.network.observer)
     roles = _FreshRoles(tuple(sorted(n.name for n in definition.nodes if n.role == "broker")))
     running = {n.name: _FutureService(n.name) for n in definition.nodes if n.role != "load"}

@@ -18,14 +18,13 @@ from harness.faults.spec import FaultSpec
 from harness.hops import Hops, Site
 from harness.interrupts import Interrupts
 from harness.ledger.reader import read_through_fence
-from harness.load.engine import LoadEngine, LoadProgress
+from harness.load.engine import Engine, LoadEngine, LoadProgress
+from harness.load.fleet import Fleet
 from harness.load.plan import LoadPlan
 from harness.load.request import LoadOptions, LoadRequest
 from harness.model import (
     Event,
     FencePassed,
-    LoadEnded,
-    LoadPlanned,
     Noted,
     NotExecuted,
     Phase,
@@ -35,14 +34,19 @@ from harness.model import (
 from harness.order import Order, environment
 from harness.rundir import EventLog
 from harness.scenario import TOPIC
-from harness.stack.local import LocalStack
-from harness.stack.seams import Node
+from harness.stack.booted import BootedStack
+from harness.stack.seams import Remote
 from harness.transactions import Transaction, transactional, watched
 from harness.waiting import NotYet, wait_for
+from harness.workloads.spec import Workload
+from harness.workloads.stage import Stage, Venue
 
 _DRAIN_S = 30.0
 _WARM_UP_S, _WARM_UP_AT_MOST_S = 3.0, 20.0
 """Fresh JVMs are slow; what they do in this time belongs to no phase that is judged."""
+_BUMPS_EPOCHS = 4
+"""Since this Kafka each transaction has an epoch of its own (KIP-890)."""
+_NO_PROCESS = "the harness can start no process in the load's pod"
 _WAITING_SHARE = 0.05
 _FENCE_S = 60.0
 _READY_S = 30.0
@@ -62,7 +66,7 @@ class LiveRun:
     def __init__(
         self,
         order: Order,
-        stack: LocalStack,
+        stack: BootedStack,
         injector: Injector,
         log: EventLog,
         display: Display,
@@ -72,21 +76,21 @@ class LiveRun:
         self.seed = order.seed
         self._order, self._stack, self._injector = order, stack, injector
         self._log, self._display, self._interrupts = log, display, interrupts
-        self._engine: LoadEngine | None = None
+        self._engine: Engine | None = None
         self._plan: LoadPlan | None = None
         self._hops = self._pipeline()
+        self._stage = Stage(self._record, self.note)
         self._fenced = False
         self._died: set[str] = set()
 
     @contextlib.contextmanager
     def load(self, *, rate: float, **options: Unpack[LoadOptions]) -> Iterator[None]:
         """Drive the load while the block runs, then drain."""
-        asked, directory = LoadRequest(rate, **options), self._order.directory
+        asked = LoadRequest(rate, **options)
         plan = self._planned(asked)
         self._prepare(plan, asked)
-        engine = LoadEngine(
-            plan, enter=self._load_node().enter, folder=directory.logs / "load", logs=directory.logs
-        )
+        self._injector.topic = plan.topic
+        engine = self._driven(plan)
         engine.start()
         self._engine, self._plan = engine, plan
         try:
@@ -98,6 +102,38 @@ class LiveRun:
             raise
         self._enter(Phase.DRAIN)
         self._end_load(engine, drain_seconds=_DRAIN_S)
+
+    @contextlib.contextmanager
+    def workload(self, *asked: Workload) -> Iterator[None]:
+        """Have the workloads' clients at work while the block runs, then let them end."""
+        try:
+            self._display.say(f"play    {', '.join(workload.name for workload in asked)}")
+            self._stage.open(asked, self._venue())
+            if self._plan is None:
+                effective = self._stack.roles.effective(asked[0].topics[0])
+                self._record(environment(self._order, effective, self._stack.proxies))
+            yield
+        except BaseException:
+            with self._interrupts.shielded():
+                self._stage.abort()
+            raise
+        self._enter(Phase.DRAIN)
+        self._display.now("letting the workloads end")
+        self._stage.close()
+
+    def _venue(self) -> Venue:
+        """Where workloads are played.
+
+        Raises:
+            NotExpressible: the harness can start no process there.
+        """
+        load, order = self._stack.load_node, self._order
+        if isinstance(load, Remote):
+            raise NotExpressible("workloads cannot be played here", why=_NO_PROCESS)
+        major = int(order.definition.kafka.version.partition(".")[0])
+        bootstrap = self._stack.entrance or self._stack.bootstrap
+        version = 2 if major >= _BUMPS_EPOCHS else 1
+        return Venue(order.directory, self._stack.roles, load.enter, bootstrap, self.seed, version)
 
     def hold_steady(self, *, seconds: float) -> None:
         """Let the load run undisturbed."""
@@ -146,14 +182,15 @@ class LiveRun:
             self._record(RecoveryExpected(t=MONOTONIC.now(), wall=wall_label(), within_s=within))
         patience = max(30.0, (within or self.budgets.recovery_s or 15.0) * _GIVE_UP_FACTOR)
         try:
-            wait_for(self._served_as_asked, what="recovery", seconds=patience, every=0.0)
+            served = self._served_as_asked if self._engine else self._played_on
+            wait_for(served, what="recovery", seconds=patience, every=0.0)
         except StackError as error:
             self.note(f"not recovered: {error.why}")
 
     def expect_caught_up(self, *, within: float) -> None:
         """Wait until the job has worked through everything sent so far."""
         self._display.now("waiting for the job to catch up")
-        self._needs_pipeline().wait_caught_up(within)
+        self._needs_pipeline().wait_caught_up(within * self.budgets.catch_up_factor)
 
     def upgrade_job(self) -> None:
         """Stop the job and start it again, as its upgrade mode says."""
@@ -166,8 +203,10 @@ class LiveRun:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A transactional producer while the block runs; then watch what became of its partition."""
-        logs, roles = self._order.directory.logs, self._stack.roles
-        with transactional(self._load_node().enter, roles, logs) as producer:
+        logs, roles, load = self._order.directory.logs, self._stack.roles, self._stack.load_node
+        if isinstance(load, Remote):
+            raise NotExpressible("a transaction of the scenario's own cannot be made here", why=_NO_PROCESS)
+        with transactional(load.enter, roles, logs) as producer:
             yield producer
             self._display.now("watching the last stable offset")
             self._record(watched(roles.bootstrap, producer.partition))
@@ -175,9 +214,9 @@ class LiveRun:
     def acked_in(self, *, seconds: float) -> int:
         """Count acknowledged records for *seconds*."""
         self._hold_until(MONOTONIC.now() + _STALE_NS)  # what is told now may be older than the fault
-        before = self._progress().ok
+        before = self._done()
         self._hold_until(MONOTONIC.now() + int(seconds * NANOS_PER_SECOND))
-        return self._progress().ok - before
+        return self._done() - before
 
     def note(self, text: str, *, node: str = "") -> None:
         """Put a line on the timeline."""
@@ -186,9 +225,16 @@ class LiveRun:
 
     def verify(self) -> None:
         """Read everything back through the fence."""
-        assert self._plan is not None, "verify() comes after load()"
+        assert self._plan is not None or self._stage.used, "verify() comes after load() or workload()"
         self._enter(Phase.VERIFY)
-        directory, plan = self._order.directory, self._plan
+        self._fenced = True
+        if self._plan is not None:
+            self._read_load(self._plan)
+        self._display.now("reading the workloads back")
+        self._stage.read_back()
+
+    def _read_load(self, plan: LoadPlan) -> None:
+        directory = self._order.directory
         fences = read_through_fence(
             self._stack.bootstrap,
             plan.topic,
@@ -199,23 +245,30 @@ class LiveRun:
             closing_ms=self._hops.closing() if self._hops is not None else None,
         )
         self._record(FencePassed(t=MONOTONIC.now(), wall=wall_label(), fences=fences))
-        self._fenced = True
         if self._hops is not None:
             self._display.now("reading every hop back")
             self._hops.read(fences)
 
     def close(self) -> None:
         """Read back what a story that ended early left unread, as far as it can be read."""
-        if self._plan is not None and not self._fenced:
+        if (self._plan is not None or self._stage.used) and not self._fenced:
             with contextlib.suppress(HarnessError):
                 self.verify()
 
+    def _driven(self, plan: LoadPlan) -> Engine:
+        """What drives the load: Locust in pods where the stack has them, else on the load's node."""
+        if self._stack.load_pods is not None:
+            return Fleet(plan, self._stack.load_pods)
+        logs = self._order.directory.logs
+        return LoadEngine(plan, enter=self._stack.load_node.enter, folder=logs / "load", logs=logs)
+
     def _planned(self, asked: LoadRequest) -> LoadPlan:
         directory = self._order.directory
+        asked = asked.on(self._order.definition.load.workers)
         return LoadPlan(
             run_id=directory.run_id,
             topic=TOPIC,
-            bootstrap=self._stack.bootstrap,
+            bootstrap=self._stack.entrance or self._stack.bootstrap,
             ledger=directory.ledger,
             samples=directory.samples,
             rate=asked.rate,
@@ -241,23 +294,8 @@ class LiveRun:
             self._hops.open()
         client = plan.client_config
         effective = roles.effective(plan.topic) | {f"client.{key}": value for key, value in client.items()}
-        self._record(environment(self._order, effective))
-        self._record(
-            LoadPlanned(
-                t=MONOTONIC.now(),
-                wall=wall_label(),
-                topic=plan.topic,
-                partitions=plan.partitions,
-                replication=replication,
-                rate=plan.rate,
-                keys=plan.keys,
-                record_bytes=plan.record_bytes,
-                producers=plan.producers,
-                processes=plan.processes,
-                client=client,
-                irregular=plan.irregular,
-            )
-        )
+        self._record(environment(self._order, effective, self._stack.proxies))
+        self._record(plan.planned(replication))
 
     def _warm_up(self) -> None:
         """Return when the load is served at once, as it is before anything is disturbed."""
@@ -279,22 +317,11 @@ class LiveRun:
         if waiting > _WAITING_SHARE * asked:
             raise NotYet(f"{waiting} of {asked} records a second wait")
 
-    def _end_load(self, engine: LoadEngine, *, drain_seconds: float) -> None:
+    def _end_load(self, engine: Engine, *, drain_seconds: float) -> None:
         self._display.now("draining")
         totals = engine.stop(drain_seconds=drain_seconds) if drain_seconds else engine.abort()
         self._engine = None
-        self._record(
-            LoadEnded(
-                t=MONOTONIC.now(),
-                wall=wall_label(),
-                first_t=totals.first_t,
-                last_t=totals.last_t,
-                locust_requests=totals.locust_requests,
-                locust_failures=totals.locust_failures,
-                clean=totals.clean,
-                detail=totals.detail,
-            )
-        )
+        self._record(totals.ended())
 
     def _pipeline(self) -> Hops | None:
         """The hops behind the topic, if the stack has any."""
@@ -309,12 +336,20 @@ class LiveRun:
             raise BadInput(f"the stack {self._order.definition.name} has no job", fix='use stack="edge"')
         return self._hops
 
-    def _load_node(self) -> Node:
-        return next(node for node in self._stack.nodes.values() if node.role == "load")
-
     def _progress(self) -> LoadProgress:
         assert self._engine is not None, "only inside load()"
         return self._engine.progress()
+
+    def _done(self) -> int:
+        """What the load had acknowledged and the workloads had done so far."""
+        loaded = self._engine.progress().ok if self._engine else 0
+        return loaded + sum(self._stage.done().values())
+
+    def _played_on(self) -> None:
+        before = self._stage.done()
+        self._hold_until(MONOTONIC.now() + int(_RECOVERED_S * NANOS_PER_SECOND))
+        if idle := [who for who, done in self._stage.done().items() if done <= before.get(who, 0)]:
+            raise NotYet(f"nothing was done in {_RECOVERED_S:g} s by {', '.join(idle)}")
 
     def _served_as_asked(self) -> None:
         before = self._progress()
@@ -329,8 +364,11 @@ class LiveRun:
             self._show_progress(left)
             self._tell_of_deaths()
             MONOTONIC.sleep(min(0.5, left))
-            if self._engine is not None and not self._engine.is_alive():
-                raise StackError("the load generator died", fix=f"see {self._order.directory.logs}")
+            trouble = (self._engine.trouble() if self._engine else "") or self._stage.failure()
+            if trouble:
+                raise StackError(
+                    "the load generator died", why=trouble, fix=f"see {self._order.directory.logs}"
+                )
 
     def _tell_of_deaths(self) -> None:
         """Put a service that died without a fault of ours on the timeline, once."""

@@ -16,9 +16,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from harness.calibration import Calibration
 from harness.errors import BadInput, EvidenceError, MissingAbility
 from harness.findings import RunDocument
-from harness.model import EVENT, Event, JournalEntry
+from harness.journal_entry import JournalEntry
+from harness.model import EVENT, Event
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,9 +38,11 @@ class RunDirectory:
         self.ledger = root / "ledger"
         self.samples = root / "samples"
         self.logs = root / "logs"
+        self.history = root / "history"
         self.document = root / "run.json"
         self.report = root / "report.html"
         self.junit = root / "junit.xml"
+        self.calibration = root / "calibration.json"
 
     @property
     def run_id(self) -> str:
@@ -111,6 +115,27 @@ class RunDirectory:
     def write_document(self, document: RunDocument) -> None:
         """Write ``run.json`` whole or not at all."""
         self.write(self.document, document.model_dump_json(by_alias=True, indent=2) + "\n")
+
+    def read_calibration(self) -> Calibration | None:
+        """``calibration.json``; None when the run was not calibrated.
+
+        Raises:
+            EvidenceError: it is of another format.
+        """
+        if not self.calibration.exists():
+            return None
+        try:
+            return Calibration.model_validate_json(self.calibration.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise EvidenceError(
+                f"{self.calibration} cannot be read",
+                why=str(error).splitlines()[0],
+                fix=f"harness calibrate {self.root} writes it anew",
+            ) from error
+
+    def write_calibration(self, calibration: Calibration) -> None:
+        """Write ``calibration.json`` whole or not at all."""
+        self.write(self.calibration, calibration.model_dump_json(by_alias=True, indent=2) + "\n")
 
     def write(self, path: Path, text: str) -> None:
         """Write *text* to *path* whole or not at all, synced to the disk.

@@ -25,6 +25,21 @@ from typing import Literal, Protocol, Unpack
 import pytest
 
 from harness.errors import BadInput, unknown_name
+from harness.faults.cluster import (
+    delete_pod,
+    deny,
+    drain,
+    limit_cpu,
+    lose_image,
+    out_of_memory,
+    pause_machine,
+    pause_reconciliation,
+    reboot_machine,
+    rolling_update,
+    split_machines,
+    stop_machine,
+    unlist,
+)
 from harness.faults.degrade import (
     bandwidth,
     disk_full,
@@ -39,9 +54,12 @@ from harness.faults.degrade import (
 )
 from harness.faults.places import (
     all_task_managers,
+    api_server,
     flink,
     job_manager,
+    name_service,
     object_store,
+    operator,
     task_manager,
     vector_agent,
     zookeeper,
@@ -70,6 +88,7 @@ from harness.promises import (
     every_record_placed,
     integrity,
     metrics_complete,
+    no_anomaly,
     no_duplicates,
     no_hanging_transaction,
     no_loss,
@@ -81,34 +100,47 @@ from harness.promises import (
     results_single,
     state_kept,
 )
+from harness.workloads.spec import Workload, compacted, copies, group, transactions, transfers
 
 __all__ = [
     "PIPELINE",
     "Run",
+    "Workload",
     "all_brokers",
     "all_task_managers",
     "another_broker_than",
+    "api_server",
     "archive_complete",
     "archive_intact",
     "archive_single",
     "bandwidth",
     "broker",
     "clients",
+    "compacted",
     "controller",
     "coordinator_of",
+    "copies",
+    "delete_pod",
+    "deny",
     "disk_full",
     "disk_read_only",
+    "drain",
     "every_record_placed",
     "flink",
     "follower_of",
+    "group",
     "integrity",
     "isolate",
     "job_manager",
     "kill",
     "latency",
     "leader_of",
+    "limit_cpu",
+    "lose_image",
     "loss",
     "metrics_complete",
+    "name_service",
+    "no_anomaly",
     "no_duplicates",
     "no_hanging_transaction",
     "no_loss",
@@ -116,22 +148,33 @@ __all__ = [
     "none_late",
     "object_store",
     "one_quorum_leader",
+    "operator",
     "order_per_key",
+    "out_of_memory",
     "partition",
     "pause",
+    "pause_machine",
+    "pause_reconciliation",
+    "reboot_machine",
     "results_exact",
     "results_single",
+    "rolling_update",
     "s3_cuts_bodies",
     "s3_hangs",
     "s3_refuses",
     "s3_slow",
     "scenario",
     "split",
+    "split_machines",
     "starve",
     "state_kept",
+    "stop_machine",
     "task_manager",
     "terminate",
     "together",
+    "transactions",
+    "transfers",
+    "unlist",
     "vector_agent",
     "zookeeper",
 ]
@@ -176,6 +219,14 @@ class Run(Protocol):
         """
         ...
 
+    def workload(self, *asked: Workload) -> AbstractContextManager[None]:
+        """Have the clients of these workloads at work while the block runs, then let them end.
+
+        Each writes a history of single operations, which is judged like the ledger of a load; a run
+        may have either, or both. A workload's topic has its name: ``leader_of("transfers", 0)``.
+        """
+        ...
+
     def hold_steady(self, *, seconds: float) -> None:
         """Let the load run undisturbed for *seconds*: the baseline of every later comparison."""
         ...
@@ -192,7 +243,7 @@ class Run(Protocol):
         ...
 
     def expect_recovery(self, *, within: float | None = None) -> None:
-        """Wait until the load is served again as before the fault.
+        """Wait until the load is served again as before the fault; without a load, until workloads go on.
 
         Args:
             within: seconds from the fault to the first acknowledgement on the last partition, instead
@@ -221,7 +272,7 @@ class Run(Protocol):
         ...
 
     def acked_in(self, *, seconds: float) -> int:
-        """How many records are acknowledged in the next *seconds*."""
+        """How many records are acknowledged, and operations of workloads done, in the next *seconds*."""
         ...
 
     def note(self, text: str, *, node: str = "") -> None:

@@ -64,6 +64,11 @@ def post_file(url: str, seconds: float, name: str, path: Path) -> JsonValue:
         raise StackError(f"{path} could not be sent to {url}", why=str(error)) from error
 
 
+def post_bytes(url: str, seconds: float, body: bytes) -> bytes:
+    """The bytes that *url* answers to *body*; raises as ``get_json`` does."""
+    return _answer("POST", url, seconds, data=body).content
+
+
 def status_of(url: str, seconds: float) -> int:
     """The HTTP status that *url* answers to HEAD, whatever it is.
 
@@ -79,11 +84,12 @@ def _answer(
     seconds: float,
     body: Mapping[str, JsonValue] | None = None,
     files: Mapping[str, tuple[str, IO[bytes], str]] | None = None,
+    data: bytes | None = None,
 ) -> requests.Response:
     try:
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.request(method, url, json=body, files=files, timeout=seconds)
+            answer = session.request(method, url, json=body, files=files, data=data, timeout=seconds)
     except requests.RequestException as error:
         raise StackError(f"{url} gave no answer within {seconds:g} s", why=str(error)) from error
     if not answer.ok and method != "HEAD":

@@ -48,11 +48,11 @@ def _inside(prepared: launch.Prepared) -> int:
 
 
 def _finish(result: Path, out: Path) -> int:
-    from harness.benchmarks import archive, checking, pipeline, quickstart, windows
+    from harness.benchmarks import archive, checking, pipeline, quickstart, records, windows
     from harness.benchmarks.figures import Figure, table
 
     figures = [Figure(**one) for one in json.loads(result.read_text())]
-    figures += [*checking.measure(), *windows.measure(), *archive.measure()]
+    figures += [*checking.measure(), *windows.measure(), *archive.measure(), *records.measure()]
     figures += [*pipeline.measure(), *quickstart.measure()]
     (out / "figures.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
     (out / "figures.md").write_text(table(figures))

@@ -24,8 +24,9 @@ from harness.ledger import evidence, schema, tables
 from harness.load.engine import LoadEngine
 from harness.load.plan import LoadPlan
 from harness.model import Outcome
+from harness.stack.booted import BootedStack
 from harness.stack.definition import StackDefinition
-from harness.stack.local import LocalStack, booted
+from harness.stack.local import booted
 from harness.stack.software import Software
 
 _PARTITIONS = 12
@@ -60,7 +61,7 @@ class Bench:
             figures.append(self._pacing(stack, statistics.median(ours) / 2))
         return figures
 
-    def _in_turns(self, stack: LocalStack) -> tuple[list[float], list[float]]:
+    def _in_turns(self, stack: BootedStack) -> tuple[list[float], list[float]]:
         ours, theirs = [], []
         self._turn(stack, "warm", 0, 5)
         for turn in range(_TURNS):
@@ -68,13 +69,13 @@ class Bench:
             theirs.append(self._kafkas_own(stack, f"theirs-{turn}", int(ours[-1] * _TURN_S)))
         return ours, theirs
 
-    def _turn(self, stack: LocalStack, topic: str, rate: float, seconds: float) -> float:
+    def _turn(self, stack: BootedStack, topic: str, rate: float, seconds: float) -> float:
         """Records acknowledged per second of the whole path: Locust, producer, ledger."""
         rows = self._load(stack, topic, rate, seconds)
         ok = rows.outcome == Outcome.OK
         return float(rows.count[ok].sum() / ((rows.t_done[ok].max() - rows.t_sent.min()) / 1e9))
 
-    def _load(self, stack: LocalStack, topic: str, rate: float, seconds: float) -> evidence.Attempts:
+    def _load(self, stack: BootedStack, topic: str, rate: float, seconds: float) -> evidence.Attempts:
         stack.roles.create_topic(topic, partitions=_PARTITIONS, replication=3, config={})
         folder = self.scratch / topic
         for name in ("ledger", "samples", "state"):
@@ -102,7 +103,7 @@ class Bench:
         table, _ = tables.read(folder / "ledger", "attempts", schema.ATTEMPTS)
         return evidence.columns(evidence.Attempts, table)
 
-    def _kafkas_own(self, stack: LocalStack, topic: str, records: int) -> float:
+    def _kafkas_own(self, stack: BootedStack, topic: str, records: int) -> float:
         """Records per second as ProducerPerformance reports them, same size, acks and replication."""
         stack.roles.create_topic(topic, partitions=_PARTITIONS, replication=3, config={})
         kafka = self.software.kafka
@@ -122,19 +123,19 @@ class Bench:
         stack.roles.delete_topic(topic)
         return float(re.findall(r"([\d.]+) records/sec", done.stdout)[-1])
 
-    def _pacing(self, stack: LocalStack, rate: float) -> Figure:
+    def _pacing(self, stack: BootedStack, rate: float) -> Figure:
         turns = [self._lateness(stack, f"paced-{turn}", rate) for turn in range(_TURNS)]
         p99 = statistics.median(turns)
         told = ", ".join(f"{turn:.2f}" for turn in turns)
         detail = f"{rate:,.0f} records/s asked for {_PACED_S} s, median of {_TURNS}: {told} ms"
         return Figure("send-time error p99 at half that rate", f"{p99:.2f} ms", "≤ 2 ms", p99 <= 2, detail)
 
-    def _lateness(self, stack: LocalStack, topic: str, rate: float) -> float:
+    def _lateness(self, stack: BootedStack, topic: str, rate: float) -> float:
         rows = self._load(stack, topic, rate, _PACED_S)
         return float(np.percentile((rows.t_sent - rows.t_intended) / 1e6, 99))
 
 
-def _boot(stack: LocalStack, seconds: float) -> list[Figure]:
+def _boot(stack: BootedStack, seconds: float) -> list[Figure]:
     pids: Mapping[str, int] = stack.live_pids()
     used = sum(psutil.Process(pid).memory_info().rss for pid in pids.values()) / 1e9
     detail = "start to an acknowledged write and a read on each of 12 partitions"
@@ -153,7 +154,7 @@ def _throughput(ours: list[float], theirs: list[float]) -> Figure:
     return Figure(name, f"{ratio:.2f}×", "≥ 0.8×", ratio >= 0.8, f"in turns, ours / theirs: {rounds}")
 
 
-def _cuts(stack: LocalStack) -> list[Figure]:
+def _cuts(stack: BootedStack) -> list[Figure]:
     cuts, nodes = Cuts(stack.nodes), stack.nodes
     blocks = blocks_at(nodes["broker-3"], [nodes["broker-1"], nodes["broker-2"]], "both", "drop")
     injected, healed = [], []

@@ -24,8 +24,9 @@ from harness.benchmarks.figures import Figure
 from harness.clock import MONOTONIC
 from harness.load.engine import LoadEngine
 from harness.load.plan import LoadPlan
+from harness.stack.booted import BootedStack
 from harness.stack.enclosure import keeper
-from harness.stack.local import LocalStack, booted
+from harness.stack.local import booted
 from harness.stack.objects import ObjectStore
 from harness.stack.parts import find_parts
 from harness.stack.pipeline import Pipeline
@@ -53,7 +54,7 @@ def measure() -> list[Figure]:
 class _Site:
     """A booted pipeline whose job runs."""
 
-    stack: LocalStack
+    stack: BootedStack
     job: Pipeline
     store: ObjectStore
     scratch: Path
@@ -153,7 +154,7 @@ def _archived(store: ObjectStore) -> None:
         raise NotYet("no object in the archive")
 
 
-def _memory_gb(stack: LocalStack) -> float:
+def _memory_gb(stack: BootedStack) -> float:
     found = [psutil.Process(pid) for pid in stack.live_pids().values()]
     whole = [one for process in found for one in (process, *process.children(recursive=True))]
     return float(sum(one.memory_info().rss for one in whole) / 1e9)

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from harness.errors import EvidenceError
+from harness.journal_entry import JournalEntry
 from harness.ledger import schema, tables
-from harness.model import Event, JournalEntry, RunStarted
+from harness.model import Event, RunStarted
 from harness.rundir import RunDirectory
 
 E = TypeVar("E")

@@ -181,6 +181,37 @@ def end_and_stable(topic: Topic, partition: int) -> tuple[int, int]:
     return _patient(observe, f"the end of {topic.name}/{partition}", _CALL_SECONDS)
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """One partition at one moment: its first offset, its end, and its last stable offset."""
+
+    partition: int
+    first: int
+    end: int
+    stable: int
+
+
+def extents(topic: Topic) -> list[Extent]:
+    """Every partition as it is now.
+
+    Raises:
+        StackError: one did not name its offsets.
+    """
+
+    def observe() -> list[Extent]:
+        found = []
+        stable_ = _consumer(topic.bootstrap, "read_committed")
+        with stable_ as stable, _consumer(topic.bootstrap, "read_uncommitted") as all_:
+            for partition in range(topic.partitions):
+                # The stable offset first: it may only grow, so what is read last is never below it.
+                _, committed = _watermarks(stable, topic.name, partition, _CALL_SECONDS)
+                first, end = _watermarks(all_, topic.name, partition, _CALL_SECONDS)
+                found.append(Extent(partition, first, end, committed))
+        return found
+
+    return _patient(observe, f"the extent of {topic.name}", 6 * _CALL_SECONDS)
+
+
 def _settled_ends(topic: Topic, seconds: float) -> list[tuple[int, int]]:
     """First and end offset of every partition, once no transaction is open."""
     patience = min(_CALL_SECONDS, seconds)

@@ -80,6 +80,11 @@ class TableWriter:
         except OSError as error:
             raise unwritable(self._path, error) from error
 
+    @property
+    def written(self) -> int:
+        """How many bytes of the file the kernel has."""
+        return self._file.tell()
+
     def _taken(self) -> list[pa.RecordBatch]:
         """What is pending, as record batches that are no longer pending."""
         found: list[pa.RecordBatch] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from harness.errors import StackError
 from harness.ledger.metrics import LIFE_DISCARDED, LIFE_SCRAPED, LIFE_STARTED
-from harness.stack.vector import VectorAgent
+from harness.stack.metrics_agent import MetricsAgent
 
 
 class AgentProbe:
@@ -16,7 +16,7 @@ class AgentProbe:
 
     name = "agent"
 
-    def __init__(self, agent: VectorAgent) -> None:
+    def __init__(self, agent: MetricsAgent) -> None:
         self._agent = agent
 
     def sample(self) -> list[tuple[str, str, float]]:
@@ -25,7 +25,7 @@ class AgentProbe:
         Raises:
             StackError: it gave no answer, or was started anew meanwhile.
         """
-        started, said = self._agent.started_ms, self._agent.said()
+        started, said = self._agent.started_ms, self._agent.answers.said()
         if started != self._agent.started_ms:
             raise StackError(f"{self._agent.node.name} was started anew")
         found = {LIFE_STARTED: started, LIFE_SCRAPED: said.scraped, LIFE_DISCARDED: said.discarded}

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from harness.probes.sampler import Sample, Sampler
+from harness.stack.seams import Cost, Distant
 
 _PROC = Path("/proc")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -82,6 +83,40 @@ class HostProbe:
             elapsed_s = max(now - before[0], 1e-3)
             yield node, "rx_mb_per_s", (received - before[1]) / 1e6 / elapsed_s
             yield node, "tx_mb_per_s", (sent - before[2]) / 1e6 / elapsed_s
+
+
+class DistantProbe:
+    """Samples nodes whose processes only somebody on their own machine sees; see ``HostProbe``.
+
+    Args:
+        processes: gives each node's process at the moment.
+    """
+
+    name = "distant"
+
+    def __init__(self, processes: Callable[[], Mapping[str, Distant]]) -> None:
+        self._processes = processes
+        self._before: dict[str, tuple[float, Cost]] = {}
+
+    def sample(self) -> list[Sample]:
+        """Memory, CPU and network of each node that lives."""
+        found: list[Sample] = []
+        for node, process in self._processes().items():
+            now, cost = time.monotonic(), process.cost()
+            if cost is not None:
+                before = self._before.get(node)
+                self._before[node] = (now, cost)
+                found += [(node, "rss_mb", cost.held / 1e6), *_rates(node, before, now, cost)]
+        return found
+
+
+def _rates(node: str, before: tuple[float, Cost] | None, now: float, cost: Cost) -> Iterator[Sample]:
+    if before is None or cost.used_s < before[1].used_s or cost.received < before[1].received:
+        return  # the first look at this process
+    seconds, old = max(now - before[0], 1e-3), before[1]
+    yield node, "cpu_percent", (cost.used_s - old.used_s) / seconds * 100
+    yield node, "rx_mb_per_s", (cost.received - old.received) / 1e6 / seconds
+    yield node, "tx_mb_per_s", max(cost.sent - old.sent, 0) / 1e6 / seconds
 
 
 def host_sampler(

@@ -8,29 +8,34 @@ from harness.probes.objects import ObjectsProbe
 from harness.probes.sampler import Probe
 from harness.probes.tasks import TaskProbe
 from harness.probes.vector import VectorProbe
-from harness.stack.components import FlinkDefinition
 from harness.stack.definition import StackDefinition
+from harness.stack.flink_rest import FlinkRest
 
 GROUP = "edge-processor"
 """The consumer group of the job."""
 
 
 def pipeline_probes(
-    definition: StackDefinition, *, bootstrap: str, source: str, group: str = GROUP, vector: bool = True
+    definition: StackDefinition,
+    cluster: FlinkRest | None,
+    *,
+    bootstrap: str,
+    source: str,
+    vector: bool = True,
 ) -> list[Probe]:
     """One probe for each component of *definition* behind its brokers; none for a stack of brokers alone.
 
     Args:
+        cluster: the Flink cluster, if there is one.
         bootstrap: ``host:port,…`` of the brokers.
         source: the load's topic, which is the job's source.
-        group: the consumer group of the job.
         vector: whether Vector runs at all.
     """
     found: list[Probe] = []
     topics = [source, *([definition.topics.results] if definition.topics else [])]
-    if definition.flink is not None:
-        urls, pages = _flink_urls(definition, definition.flink)
-        found += [KafkaProbe(bootstrap, group, topics), FlinkProbe(urls), TaskProbe(pages, urls)]
+    if cluster is not None:
+        found += [KafkaProbe(bootstrap, GROUP, topics), FlinkProbe(list(cluster.urls))]
+        found.append(TaskProbe(cluster.pages, cluster.urls))
     for node in definition.nodes_of("s3"):
         if definition.objects is not None:
             found.append(ObjectsProbe(node.name, f"http://{node.address}:{definition.objects.port}/"))
@@ -39,14 +44,3 @@ def pipeline_probes(
             url = f"http://{node.address}:{definition.vector.metrics_port}/metrics"
             found.append(VectorProbe(node.name, url))
     return found
-
-
-def _flink_urls(definition: StackDefinition, flink: FlinkDefinition) -> tuple[list[str], dict[str, str]]:
-    """Where the JobManagers serve REST, and each TaskManager its page, by node."""
-    return (
-        [f"http://{node.address}:{flink.rest_port}" for node in definition.nodes_of("jobmanager")],
-        {
-            node.name: f"http://{node.address}:{flink.metrics_port}/metrics"
-            for node in definition.nodes_of("taskmanager")
-        },
-    )

@@ -40,14 +40,14 @@ class TaskProbe:
     each TaskManager's node for whether it answered.
 
     Args:
-        pages: the Prometheus page of each TaskManager, by node.
+        pages: the Prometheus page of each TaskManager, by node; where it is now.
         urls: where the JobManagers serve REST.
     """
 
     name = "tasks"
 
     def __init__(self, pages: Mapping[str, str], urls: Sequence[str]) -> None:
-        self._pages, self._urls = dict(pages), tuple(urls)
+        self._pages, self._urls = pages, tuple(urls)
         self._plans: dict[str, dict[str, Vertex]] = {}
         self._rates = Rates()
 
@@ -58,8 +58,9 @@ class TaskProbe:
             StackError: no TaskManager answered.
         """
         now = time.monotonic()
-        read = read_pages(list(self._pages.values()), CALL_S)
-        answered = {node: page is not None for node, page in zip(self._pages, read, strict=True)}
+        pages = dict(self._pages)
+        read = read_pages(list(pages.values()), CALL_S)
+        answered = {node: page is not None for node, page in zip(pages, read, strict=True)}
         if not any(answered.values()):
             raise StackError("no TaskManager tells of its tasks")
         lines = [line for page in read for line in page or ()]
