@@ -28,7 +28,7 @@ def test_acks_one_loses(run: Run) -> None:
     run.verify()
 
 
-@scenario(expect="broken", guarantees=[no_duplicates(), order_per_key()])
+@scenario(expect="broken", guarantees=[no_duplicates(), order_per_key()], nightly=True)
 def test_retries_without_idempotence_repeat(run: Run) -> None:
     """Without idempotence a record whose acknowledgement was cut off is sent, and stored, again."""
     client = {"enable.idempotence": "false", "socket.timeout.ms": "1000", "request.timeout.ms": "1000"}

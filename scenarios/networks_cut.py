@@ -1,6 +1,6 @@
 """Brokers that live and cannot be reached, from everywhere, one way, or by clients alone."""
 
-from harness.scenario import Run, follower_of, isolate, leader_of, partition, pause, scenario
+from harness.scenario import Run, follower_of, isolate, leader_of, loss, partition, pause, scenario
 
 
 @scenario()
@@ -33,6 +33,17 @@ def test_clients_cut_off(run: Run) -> None:
         run.hold_steady(seconds=8)
         with run.inject(partition(leader_of("orders", 0), "clients"), seconds=15) as cut:
             run.require(cut.observed)
+        run.expect_recovery()
+    run.verify()
+
+
+@scenario(nightly=True)
+def test_packets_lost(run: Run) -> None:
+    """A leader that loses every tenth packet, to whomever, is slow and loses no record."""
+    with run.load(rate=1_000):
+        run.hold_steady(seconds=8)
+        with run.inject(loss(leader_of("orders", 0), share=0.1), seconds=20) as lossy:
+            run.require(lossy.observed)
         run.expect_recovery()
     run.verify()
 

@@ -11,6 +11,7 @@ from harness.scenario import (
     object_store,
     partition,
     s3_cuts_bodies,
+    s3_hangs,
     s3_refuses,
     s3_slow,
     scenario,
@@ -58,6 +59,17 @@ def test_object_store_slow(run: Run) -> None:
         run.hold_steady(seconds=8)
         with run.inject(s3_slow(delay_ms=1_000), seconds=20) as slow:
             run.require(slow.observed)
+        run.expect_caught_up(within=90)
+    run.verify()
+
+
+@scenario(stack="edge", guarantees=PIPELINE, nightly=True)
+def test_object_store_hangs(run: Run) -> None:
+    """An object store that takes requests and answers none holds checkpoints up, and no record is lost."""
+    with run.load(rate=1_500):
+        run.hold_steady(seconds=8)
+        with run.inject(s3_hangs(), seconds=20) as hanging:
+            run.require(hanging.observed)
         run.expect_caught_up(within=90)
     run.verify()
 
