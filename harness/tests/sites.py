@@ -14,12 +14,13 @@ from harness.errors import StackError
 from harness.hops import Hops, Site
 from harness.rundir import EventLog, RunDirectory
 from harness.s3 import S3Client
+from harness.stack.booted import BootedStack
 from harness.stack.definition import read_definition
 from harness.stack.kafka_admin import KafkaAdmin
-from harness.stack.local import LocalStack
+from harness.stack.metrics_agent import Answers
 from harness.stack.objects import ObjectStore
 from harness.stack.parts import Parts
-from harness.stack.vector import VectorAgent
+from harness.stack.vector_says import Said
 from harness.tests.faults.fakes import FakeNode
 from harness.tests.stack.flinks import FakeFlink
 
@@ -79,17 +80,23 @@ class FakeStore(ObjectStore):
         return S3Client(self._fake)
 
 
-class FakeAgent(VectorAgent):
-    """An agent that counted a hundred events, and says so while ``talks``."""
+class FakeAgent(Answers):
+    """An agent that counted a hundred events, says so while ``talks``, sends all if ``sends_all``."""
 
     def __init__(self) -> None:
         self.talks, self.sends_all, self.started_ms = True, True, 1_000
+        self.node = FakeNode("vector-1", "vector", "127.0.0.1")
 
-    def account(self) -> dict[str, int]:
+    @property
+    def answers(self) -> Answers:
+        """It answers itself."""
+        return self
+
+    def said(self) -> Said:
         """What it counted."""
         if not self.talks:
             raise StackError("it says nothing")
-        return {"scraped": 100, "pages": 3}
+        return Said(scraped=100)
 
     def asked(self) -> dict[str, int]:
         """What was asked of it."""
@@ -136,7 +143,7 @@ class FakeSite:
         self.agent = FakeAgent() if agent else None
         self.directory = RunDirectory.create(folder, "run-1")
         self.log = EventLog(self.directory)
-        self.stack = LocalStack(
+        self.stack = BootedStack(
             nodes={
                 node.name: FakeNode(node.name, node.role, node.address)
                 for node in read_definition(STACKS, "edge", {}).nodes

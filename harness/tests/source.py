@@ -38,10 +38,10 @@ class Module:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
     def calls(self) -> Iterator[tuple[str, ast.Call]]:
-        """Every call with the dotted name of what is called, as far as it is a name."""
+        """Every call with the dotted name of what is called; "…" stands for what is no name."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call):
-                yield ast.unparse(node.func), node
+                yield _dotted(node.func), node
 
 
 def modules(*, tests: bool = False) -> list[Module]:
@@ -49,6 +49,12 @@ def modules(*, tests: bool = False) -> list[Module]:
     paths = sorted(PACKAGE.rglob("*.py"))
     chosen = [path for path in paths if tests or "tests" not in path.relative_to(PACKAGE).parts]
     return [Module(path, ast.parse(path.read_text(encoding="utf-8"))) for path in chosen]
+
+
+def _dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return f"{_dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else "…"
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:

@@ -41,9 +41,17 @@ def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
             "job.archive 'no-such'",
         ),
         (("run",), "Missing argument 'SCENARIO'"),
+        (("rbac", "quickstart", "--platform", "local"), "the platform local knows no Role"),
+        (("rbac", "quickstrat", "--platform", "context:one"), "did you mean 'quickstart'?"),
         (("rnu",), "No such command 'rnu'"),
         (("verify", "nowhere"), "nowhere is not a run directory"),
         (("report", "nowhere"), "nowhere is not a run directory"),
+        (("explain", "nowhere", "1/0/0"), "nowhere is not a run directory"),
+        (("explain", "nowhere", "one"), "'one' is not a record. Fix: PRODUCER/PARTITION/SEQUENCE"),
+        (("compare", "nowhere", "nowhere"), "there is no stored run in nowhere"),
+        (("compare", "nowhere", "nowhere", "--min-effect", "2"), "--min-effect"),
+        (("trend", "nowhere"), "nowhere is not a folder"),
+        (("trend", "."), "there is no stored run in ."),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
@@ -127,7 +135,10 @@ def test_list_tells_people_what_they_can_set() -> None:
     told = harness("list").stdout.splitlines()[-3:]
 
     assert told == [
-        "stacks: edge, edge-kafka, edge-kafka-plain, edge-plain, edge-seed",
+        (
+            "stacks: edge, edge-kafka, edge-kafka-plain, edge-kafka-strimzi, edge-kafka-strimzi-kraft, "
+            "edge-plain, edge-seed, edge-strimzi, edge-strimzi-kraft"
+        ),
         "kafka.version: 3.5.1, 3.9.1",
         "flink.version: 1.17.2, 1.20.1",
     ]

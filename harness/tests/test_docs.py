@@ -17,15 +17,17 @@ import click
 import pytest
 
 from harness import cli, pytest_plugin
-from harness.bundle import fixtures, scenarios
+from harness.bundle import scenarios
+from harness.calibration import Calibration, Kill, LeftOut, Legal
 from harness.errors import ExitCode
 from harness.findings import Finding, RunDocument
-from harness.launch import parse_settings
+from harness.journal_entry import JournalEntry
+from harness.launch import parse_settings, prepare
 from harness.ledger import schema
-from harness.model import EVENT, JournalEntry
+from harness.model import EVENT
 from harness.scenario import __all__ as offered_to_scenarios
 from harness.scenario import discover, find
-from harness.stack.definition import read_definition, settable
+from harness.stack.definition import settable
 from harness.tests import readme
 from harness.tests.documents import anchors, blocks, commands, first_column, links, pages
 from harness.tests.source import ROOT
@@ -100,7 +102,7 @@ def _check_harness(arguments: list[str]) -> None:
         given = command.make_context(name, list(rest), parent=group).params
     if name == "run":
         found = find(given["folder"] or scenarios(), given["name"])
-        read_definition(fixtures() / "stacks", found.stack, parse_settings(given["settings"]))
+        prepare(found.stack, parse_settings(given["settings"]), given["platform"])
 
 
 def _check_module(arguments: list[str]) -> None:
@@ -199,6 +201,16 @@ def test_every_key_of_a_run_is_explained() -> None:
     assert first_column(RUN_FILES, "## run.json") == keys
     text = RUN_FILES.read_text()
     assert [name for name in Finding.model_fields if f"`{name}`" not in text] == []
+
+
+def test_every_key_of_a_calibration_is_explained() -> None:
+    """The keys of calibration.json, and those of its parts."""
+    keys = [field.alias or name for name, field in Calibration.model_fields.items()]
+    text = RUN_FILES.read_text()
+    table = text[text.index("## calibration.json") : text.index("## events.jsonl")]
+    parts = [name for part in (Kill, Legal, LeftOut) for name in part.model_fields]
+
+    assert [name for name in (*keys, *parts) if f"`{name}`" not in table] == []
 
 
 def test_every_event_and_step_is_explained() -> None:

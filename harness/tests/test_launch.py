@@ -44,3 +44,12 @@ def test_every_locked_version_needs_no_code(version: str) -> None:
     jars = prepare("edge-kafka", {"kafka.version": version}).jars["kafka"]
 
     assert f"org.apache.kafka:kafka_2.13:{version}" in [jar.coordinates for jar in jars]
+
+
+def test_nodes_ports_lead_nowhere_in_somebodys_cluster() -> None:
+    """The load's clients are pods there: refused before anything is sent, with the reason."""
+    through = {"load.through": "nodeport"}
+    with pytest.raises(BadInput, match=r"cannot come in through node ports there: .*--platform kind"):
+        prepare("edge-kafka", through, "context:staging")
+
+    assert prepare("edge-kafka", through, "kind").definition.load.through == "nodeport"

@@ -7,7 +7,7 @@ import pytest
 
 from harness.findings import Finding, NotExecutedPart, RunDocument, Witness
 from harness.pytest_plugin import not_executed, unmet
-from harness.scenario import Expect, Scenario, metrics_complete, no_loss
+from harness.scenario import Expect, Scenario, metrics_complete, no_anomaly, no_loss
 from harness.tests.report.build import document
 from harness.verdict import Kind, Verdict
 
@@ -64,6 +64,15 @@ def test_only_what_is_expected_passes(expect: Expect, run: RunDocument, result: 
     A missed budget is none: it neither makes a run broken enough nor hides what it broke.
     """
     assert ("fails" if unmet(a_scenario(expect), run) else "passes") == result
+
+
+def test_a_workload_s_anomaly_is_what_was_asked_for() -> None:
+    """Whichever workload shows it, it counts by its own name."""
+    scenario = replace(a_scenario("broken"), guarantees=(no_anomaly("lost"),))
+    found, other = (a_finding(f"transfers.{name}", Verdict.FAIL) for name in ("lost", "phantom"))
+
+    assert not unmet(scenario, a_run(Verdict.FAIL, found))
+    assert unmet(scenario, a_run(Verdict.FAIL, other))
 
 
 @pytest.mark.parametrize(

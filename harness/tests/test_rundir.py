@@ -10,7 +10,8 @@ import pytest
 
 from harness.errors import BadInput, EvidenceError, MissingAbility
 from harness.findings import RunDocument
-from harness.model import JournalEntry, Noted, RunEnded
+from harness.journal_entry import JournalEntry
+from harness.model import Noted, RunEnded
 from harness.rundir import EventLog, RunDirectory, unwritable
 from harness.verdict import Verdict
 

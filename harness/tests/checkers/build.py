@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from harness.journal_entry import JournalEntry
 from harness.ledger import schema
 from harness.ledger.evidence import Announced, Attempts, Evidence, Reads, Samples
 from harness.ledger.tables import Row, TableWriter
@@ -22,7 +23,6 @@ from harness.model import (
     Fence,
     FencePassed,
     Guarantee,
-    JournalEntry,
     LoadEnded,
     LoadPlanned,
     Outcome,

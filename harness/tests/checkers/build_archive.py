@@ -9,7 +9,8 @@ import numpy as np
 
 from harness.ledger import schema
 from harness.ledger.evidence import Archive, Evidence, Inputs, Objects, empty
-from harness.model import Budgets, Event, Guarantee, GuaranteeName, HopRead, RunStarted
+from harness.model import Budgets, Event, Guarantee, HopRead, RunStarted
+from harness.names import GuaranteeName
 from harness.tests.checkers.build import WALL, Story, at
 
 ALL: tuple[GuaranteeName, ...] = ("archive_complete", "archive_single", "archive_intact")

@@ -16,7 +16,8 @@ import numpy as np
 from harness.ledger import schema
 from harness.ledger.evidence import Evidence, Inputs, Placed, Results, empty
 from harness.ledger.fingerprint import MODULUS, id_hashes, values_of
-from harness.model import Event, Guarantee, GuaranteeName, HopRead, PipelinePlanned, RunEnded, RunStarted
+from harness.model import Event, Guarantee, HopRead, PipelinePlanned, RunEnded, RunStarted
+from harness.names import GuaranteeName
 from harness.tests.checkers.build import WALL, Story, at
 
 HOPS: tuple[GuaranteeName, ...] = ("results_exact", "results_single", "every_record_placed", "state_kept")
@@ -76,6 +77,8 @@ class Job:
     seen: set[tuple[int, int, int]] = field(default_factory=set)
     totals: dict[int, tuple[int, int]] = field(default_factory=lambda: defaultdict(lambda: (0, 0)))
     newest: dict[int, int] = field(default_factory=dict)
+    watermark: int = 0
+    """No record before this is expected any more. It never falls, not even when another partition begins."""
 
     def take(self, number: int, offset: int, record: Arrived) -> None:
         """One record, the one of this *number* over all partitions."""
@@ -85,12 +88,8 @@ class Job:
         self._place(number, offset, record)
         newest = max(self.newest.get(record.partition, 0), record.event_ms)
         self.newest[record.partition] = newest
+        self.watermark = max(self.watermark, min(self.newest.values()) - OUT_OF_ORDER_MS - 1)
         self.close(self.watermark)
-
-    @property
-    def watermark(self) -> int:
-        """No record before this is expected any more."""
-        return min(self.newest.values(), default=0) - OUT_OF_ORDER_MS - 1
 
     def close(self, watermark: int) -> None:
         """Emit every window that ends at *watermark* or before, oldest first."""

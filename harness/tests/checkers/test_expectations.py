@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.checkers.expectations import Impact, expected
+from harness.checkers.expectations import LIKE, Impact, expected
+from harness.faults.kinds import ON_MACHINES, ON_PODS
 
 SEED = {
     "broker.session.timeout.ms": "9000",
@@ -107,3 +108,32 @@ def test_two_full_disks_of_three_stop_writes_until_the_healing() -> None:
     """Brokers that halt for want of room are away like killed ones; hindered ones are not."""
     assert 43.0 == seconds("disk_full", 40.0, scope="", down=2)
     assert 53.0 == seconds("loss", 40.0, scope="", down=2)
+
+
+@pytest.mark.parametrize("kind", sorted(ON_PODS | ON_MACHINES))
+def test_a_fault_of_an_orchestrator_costs_what_brokers_take_it_for(kind: str) -> None:
+    """A deleted pod is a killed broker, a drained one a terminated one: each kind has its expectation."""
+    for held in (1.0, 40.0):
+        for more in ({}, {"controls": True}, {"leads": False}, {"down": 2}):
+            assert seconds(kind, held, scope="", **more) == seconds(LIKE[kind], held, scope="", **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "figure"),
+    [("pod_delete", 11.0), ("machine_stop", 11.0), ("rolling_update", 3.0), ("unlisted", 40.0 + 3.0)],
+)
+def test_a_fault_of_an_orchestrator_has_a_figure(kind: str, figure: float) -> None:
+    """Sudden ends cost a session, clean ones a heartbeat, endpoints that are gone last until the healing."""
+    assert figure == seconds(kind, 40.0, scope="")
+
+
+def test_a_paused_machine_stalls_like_a_paused_broker() -> None:
+    """It is silent, not dead: its partitions wait for TCP to try again or for the client to give up."""
+    assert 33.0 == seconds("machine_pause", 15.0, scope="")
+    assert 11.0 == seconds("machine_pause", 15.0, scope="", leads=False)
+
+
+def test_only_kinds_of_an_orchestrator_are_taken_for_others() -> None:
+    """None of them is a kind of its own, and each is taken for a kind that has an expectation."""
+    assert LIKE.keys() == ON_PODS | ON_MACHINES
+    assert not LIKE.keys() & set(LIKE.values())

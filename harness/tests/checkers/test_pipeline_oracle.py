@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from harness.checkers.accounts import accounts
@@ -66,8 +66,13 @@ def verdicts(evidence: Evidence) -> list[Verdict]:
     return [check(compared).verdict for check in CHECKS]
 
 
+BEHIND = [(1, 0, 0, -1, ""), (1, 0, 0, 350, ""), (0, 0, 0, 0, ""), (0, 0, 0, -450, ""), (1, 0, 0, -601, "")]
+"""A second partition begins behind the first, which has closed a window that a record comes for then."""
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=DRAWN)
+@example(drawn=BEHIND)
 def test_a_sound_job_is_never_accused(drawn: list[tuple[int, int, int, int, str]]) -> None:
     """Whatever the order, lateness, flaws and copies of a log: a job that does its work holds everything."""
     records = log_of(drawn)

@@ -343,15 +343,29 @@ def test_steady_lies_in_no_partitions_outage() -> None:
     assert 4.5 == one.steady_s
 
 
-def test_an_unclean_load_end_is_said_and_unknown() -> None:
-    """A worker that died leaves the other facts standing and the ledger in doubt."""
-    evidence = passing_story().evidence()
+def with_a_dead_worker(evidence: Evidence) -> Evidence:
+    """The same run, but a worker of its load died."""
     events = [
         e.model_copy(update={"clean": False, "detail": "worker 2 died"}) if isinstance(e, LoadEnded) else e
         for e in evidence.events
     ]
-    unclean = replace(evidence, events=tuple(events))
+    return replace(evidence, events=tuple(events))
+
+
+def test_an_unclean_load_end_is_said_and_unknown() -> None:
+    """A worker that died leaves the other facts standing and the ledger in doubt."""
+    unclean = with_a_dead_worker(passing_story().evidence())
 
     assert Verdict.UNKNOWN is finding(unclean, "ledger_whole").verdict
     assert "worker 2 died" in finding(unclean, "ledger_whole").summary
     assert Verdict.PASS is finding(unclean, "no_loss").verdict
+
+
+def test_a_load_that_lost_a_worker_proves_no_missed_budget() -> None:
+    """What a dead worker did not send is not held against the stack."""
+    story = run({})
+    story.rate = 40.0
+    missed = finding(with_a_dead_worker(story.evidence()), "load_reached")
+
+    assert Verdict.UNKNOWN is missed.verdict
+    assert "worker 2 died" in missed.summary

@@ -20,6 +20,7 @@ from harness.errors import BadInput
 from harness.ledger.metrics import read_metrics
 from harness.stack.components import VectorDefinition
 from harness.stack.disks import make_disk
+from harness.stack.metrics_agent import account
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.vector import VectorAgent, find_vector
 from harness.waiting import NotYet, wait_for
@@ -125,27 +126,27 @@ def agent_killed(folder: Path, given: object) -> dict[str, object]:
         store.refuses = True
         before = wait_for(lambda: _at_least(agent, 4 * SERIES * 3), what="four scrapes", seconds=20)
         MONOTONIC.sleep(1.2)  # what came in just now is not yet on the disk: Vector syncs twice a second
-        buffered = agent.said().buffered
+        buffered = agent.answers.said().buffered
         agent.process.send(signal.SIGKILL)
         agent.process.wait_gone(5)
         store.refuses = False
         agent.start()
         agent.wait_ready(20)
-        account = agent.account()
+        told = account(agent)
         graceful = agent.stop(20)
         found = read_metrics(sorted(store.kept.items()), folder, "edge-metrics")
     return {
         "ready": ready,
-        "scraped": before + account["scraped"],
+        "scraped": before + told["scraped"],
         "buffered": buffered,
         "graceful": graceful,
-        "pages": account["pages"],
+        "pages": told["pages"],
         "read": found.counts,
     }
 
 
 def _at_least(agent: VectorAgent, events: int) -> int:
-    said = agent.said().scraped
+    said = agent.answers.said().scraped
     if said < events:
         raise NotYet(f"{said} events were scraped")
     return said

@@ -15,12 +15,12 @@ from harness.errors import BadInput, HarnessError
 from harness.hops import Hops, Site
 from harness.rundir import EventLog, RunDirectory
 from harness.stack.artifacts import cache_folder, ensure
+from harness.stack.booted import BootedStack
 from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
 from harness.stack.disks import make_disk
 from harness.stack.flink_classes import JOB_MANAGER, with_flink_archive
 from harness.stack.java import find_java
-from harness.stack.local import LocalStack
 from harness.stack.netns import NamespaceNode, Observer, build_network
 from harness.stack.objects import ObjectStore, StoreSoftware
 from harness.stack.parts import Parts, find_parts
@@ -111,7 +111,7 @@ def _opened(folder: Path, store: ObjectStore, settings: dict[str, str]) -> Seen:
     """The refusal, its exit code, and what Flink was asked to do."""
     folder.mkdir()
     directory, flink = RunDirectory.create(folder, "run-1"), FakeFlink()
-    stack = LocalStack({}, {"s3-1": store}, FakeAdmin(), folder, flink)
+    stack = BootedStack({}, {"s3-1": store}, FakeAdmin(), folder, flink)
     site = Site(read_definition(STACKS, "edge", settings), STACKS / "edge", stack, Parts(job=Path("job.jar")))
     hops = Hops(site, directory, EventLog(directory), source="orders")
     try:

@@ -23,7 +23,7 @@ from harness.faults.reach import Pair, all_pairs, connecting
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
 from harness.faults.watchdog import Watch
-from harness.stack.netns import _inside
+from harness.stack.netns import inside
 from harness.stack.seams import Node, Process
 from harness.tests.contract import agents
 from harness.tests.contract.arena import PORT, Arena
@@ -47,7 +47,7 @@ def socket_at(node: str, kind: socket.SocketKind) -> socket.socket:
     """A socket in the network of *node*."""
     if node == "observer":
         return socket.socket(socket.AF_INET, kind)
-    with _inside(Path("/run/netns") / node):
+    with inside(Path("/run/netns") / node):
         return socket.socket(socket.AF_INET, kind)
 
 

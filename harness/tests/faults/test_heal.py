@@ -15,11 +15,15 @@ import pytest
 
 from harness.clock import MONOTONIC
 from harness.faults import heal
+from harness.faults.clusters_left import deletion, open_machines
 from harness.faults.disks import Disk
-from harness.faults.heal import LEFT_BEHIND, NOTHING, Run, _deletion
+from harness.faults.heal import LEFT_BEHIND, NOTHING, Run, _undoings
 from harness.faults.observed import Marked, marked_processes, namespace, resume, start_ticks, stat_fields
-from harness.faults.remains import BrokenDisk, Network
-from harness.faults.watchdog import Watch
+from harness.faults.remains import BrokenDisk, LimitedPod, Network
+from harness.faults.watchdog import Watch, _start_machines
+from harness.stack.machine_disks import MachineDisk
+from harness.stack.machines import CORDONED, START
+from harness.tests.stack.docked import install
 
 Spawn = Callable[..., subprocess.Popen[bytes]]
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
@@ -132,8 +136,113 @@ def test_pods_that_nobody_will_delete_go_with_their_cluster() -> None:
     assert run.orphans == ()
     assert run.clusters == ("edge-harness", "edge-harness/edge")
     assert alive.clusters == ()
-    assert _deletion("edge-harness") == ("kind", "delete", "cluster", "--name", "edge-harness")
-    assert _deletion("edge-harness/edge")[-3:] == ("delete", "namespace", "edge")
+    assert deletion("edge-harness") == ("kind", "delete", "cluster", "--name", "edge-harness")
+    assert deletion("edge-harness/edge")[-3:] == ("delete", "namespace", "edge")
+
+
+def test_disks_of_claims_and_limits_of_pods_are_told_and_undone() -> None:
+    """Also while the harness is there and only hangs: nobody deletes its pods, so they go on whole."""
+    hurt = MachineDisk("edge-harness-worker", "edge.data-edge-kafka-0.1234abcd")
+    limited = LimitedPod("edge-kafka-1", (("kubectl", "patch", "pod"),))
+    run = Run("r1", "", (), (), (), 4711, beats=False, claims=(hurt,), limited=(limited,))
+
+    words = [words for words, _ in _undoings(run, abort=False)]
+    assert words == [f"restore the disk {hurt.name}", "give edge-kafka-1 its limits back"]
+    assert ["limited: edge-kafka-1", f"disk not whole: {hurt.name}"] == heal._faults_of(run)
+    said: list[str] = []
+    assert heal._conclude([run], abort=False, say=said.append) == LEFT_BEHIND
+    assert "  kubectl patch pod" in said
+
+
+def test_limits_are_given_back_or_it_is_said() -> None:
+    """Command by command; the words of whoever refuses are passed on."""
+    LimitedPod("edge-kafka-1", (("true",),)).give_back()
+    with pytest.raises(OSError, match="no room"):
+        LimitedPod("edge-kafka-1", (("sh", "-c", "echo no room >&2; false"),)).give_back()
+
+
+def test_machines_are_opened_before_their_cluster_is_deleted() -> None:
+    """The API server cannot delete a namespace while its own machine is off."""
+    kept = Marked(8, 1, "S", "r1", "", "edge-kafka-1", "java", cluster="edge-harness/edge")
+    run = Run("r1", "", (kept,), (), (), 0, beats=False)
+
+    words = [words for words, _ in _undoings(run, abort=False)]
+    assert words == [
+        f"{what} edge-harness/edge"
+        for what in (
+            "open the machines of",
+            "unshape the machines of",
+            "free",
+            "delete",
+            "delete the disks of",
+        )
+    ] + ["remove what is cluster-wide in edge-harness"]
+
+
+def test_every_machine_of_a_cluster_is_started_and_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those of that cluster; what was cordoned is known by our label, which goes with it."""
+    docker = install(tmp_path / "docker", monkeypatch)
+    docker.add("edge-harness-control-plane")
+    docker.add("edge-harness-worker", "paused")
+    docker.add("edge-harness-worker2", "exited")
+    docker.add("other-worker", "exited", cluster="other")
+    docker.add("database", "exited", cluster="")
+    open_machines("edge-harness/edge")
+
+    kubectl = "exec edge-harness-control-plane kubectl --kubeconfig /etc/kubernetes/admin.conf"
+    assert docker.changes() == [
+        "unpause edge-harness-worker",
+        "start edge-harness-worker2",
+        f"{kubectl} uncordon -l {CORDONED}",
+        f"{kubectl} label node -l {CORDONED} {CORDONED}-",
+    ]
+
+
+def test_the_watchdog_starts_only_what_the_journal_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the notes of the faults that stop machines; another machine that is off is somebody's own affair."""
+    docker = install(tmp_path / "docker", monkeypatch)
+    for name in ("edge-harness-worker", "edge-harness-worker2", "edge-harness-worker3"):
+        docker.add(name, "exited")
+    assert _start_machines(tmp_path) == []
+    _journal(
+        tmp_path,
+        {"do": START, "node": "edge-harness-worker"},
+        {"do": "unshape", "node": "edge-harness-worker2"},
+    )
+
+    assert _start_machines(tmp_path) == ["edge-harness-worker"]
+    assert docker.changes() == ["start edge-harness-worker"]
+
+
+@pytest.mark.parametrize("node", ["database", "--all", "x; reboot", None, 7])
+def test_the_watchdog_starts_no_stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node: object
+) -> None:
+    """What the journal names and is no machine of a cluster is left alone, and the others are started."""
+    docker = install(tmp_path / "docker", monkeypatch)
+    docker.add("database", "exited", cluster="")
+    docker.add("edge-harness-worker", "exited")
+    _journal(tmp_path, {"do": START, "node": node}, {"do": START, "node": "edge-harness-worker"})
+
+    with pytest.raises(OSError, match=r"is no|No such object"):
+        _start_machines(tmp_path)
+    assert docker.changes() == ["start edge-harness-worker"]
+
+
+def test_a_machine_runs_again_when_the_harness_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watchdog starts it and says so."""
+    docker = install(tmp_path / "docker", monkeypatch)
+    docker.add("edge-harness-worker", "exited")
+    with Watch(tmp_path, tmp_path.name):
+        _journal(tmp_path, {"do": START, "node": "edge-harness-worker"})
+
+    assert docker.state("edge-harness-worker") == "running"
+    words = "the harness ended: started the machines ['edge-harness-worker']"
+    assert words in (tmp_path / "watchdog.log").read_text()
 
 
 def test_a_proxy_that_delays_is_ended(spawn: Spawn, tmp_path: Path) -> None:
@@ -248,6 +357,10 @@ def _stopped(process: subprocess.Popen[bytes]) -> int:
     process.send_signal(signal.SIGSTOP)
     _wait(lambda: stat_fields(process.pid)[0] == "T")
     return process.pid
+
+
+def _journal(folder: Path, *notes: dict[str, object]) -> None:
+    (folder / "journal.jsonl").write_text(json.dumps({"undo": notes}) + "\n")
 
 
 def _beat_of(folder: Path, pid: int) -> None:

@@ -20,6 +20,7 @@ from harness.faults.reach import Pair
 from harness.faults.selectors import Resolution, broker, clients, leader_of
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
 from harness.faults.uninterrupted import uninterrupted
+from harness.stack.seams import Strike
 from harness.tests.faults.fakes import FakeStack
 
 OK = Seen(ok=True, words="seen")
@@ -117,7 +118,8 @@ class ScriptedInjector(Injector):
     def prepare(self, spec: FaultSpec, number: int) -> Prepared:
         """The script."""
         facts = Fault(number, spec.name, spec.kind, "broker-1", ("broker-1",), "scripted")
-        return Prepared(Resolution(("broker-1",), "scripted"), self.mechanism, facts)
+        strike = Strike(spec.kind, spec.name, ("broker-1",))
+        return Prepared(Resolution(("broker-1",), "scripted"), self.mechanism, facts, strike)
 
 
 Make = Callable[..., tuple[ScriptedInjector, list[str]]]

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import MissingAbility
 from harness.faults.journal import Fault, Journal, Step, open_faults, read_lines
-from harness.model import JournalEntry
+from harness.journal_entry import JournalEntry
 from harness.rundir import RunDirectory
 
 FAULT = Fault(

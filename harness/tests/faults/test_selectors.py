@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from harness.errors import BadInput
 from harness.faults.places import (
+    Beside,
     all_task_managers,
+    api_server,
     flink,
     job_manager,
+    name_service,
     object_store,
+    operator,
     task_manager,
     vector_agent,
     zookeeper,
@@ -48,11 +52,13 @@ _LEAVES = st.one_of(
     st.sampled_from(
         [all_task_managers(), job_manager(), flink(), object_store(), vector_agent(), zookeeper()]
     ),
+    st.sampled_from([operator(), name_service(), api_server()]),
 )
 SELECTORS: st.SearchStrategy[Selector] = st.recursive(
     _LEAVES,
     lambda inner: (
         st.builds(another_broker_than, inner)
+        | st.builds(Beside, inner)
         | st.lists(inner, min_size=1, max_size=3).map(lambda members: together(*members))
     ),
     max_leaves=4,

@@ -9,6 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
+from harness.faults.cluster import (
+    delete_pod,
+    deny,
+    drain,
+    lose_image,
+    out_of_memory,
+    pause_machine,
+    pause_reconciliation,
+    reboot_machine,
+    rolling_update,
+    split_machines,
+    stop_machine,
+    unlist,
+)
 from harness.faults.degrade import (
     bandwidth,
     disk_full,
@@ -69,6 +83,14 @@ SPECS = st.one_of(
     st.builds(s3_slow, delay_ms=st.floats(100, 5000), bytes_per_s=st.none() | st.integers(100, 10**6)),
     st.builds(s3_cuts_bodies, share=st.floats(0.05, 1)),
     st.builds(s3_hangs),
+    st.builds(delete_pod, SELECTORS, grace_s=st.floats(0, 300)),
+    *(
+        st.builds(made, SELECTORS)
+        for made in (drain, rolling_update, lose_image, unlist, deny, out_of_memory)
+    ),
+    st.builds(pause_reconciliation, SELECTORS),
+    *(st.builds(made, SELECTORS) for made in (stop_machine, pause_machine, reboot_machine)),
+    st.builds(split_machines, SELECTORS, SELECTORS),
     st.builds(
         partition,
         SELECTORS,
@@ -118,6 +140,18 @@ def test_a_spec_survives_json(spec: FaultSpec) -> None:
         ),
         (s3_cuts_bodies(), "object_store() cuts off 100 % of its answers"),
         (s3_hangs(), "object_store() does not answer"),
+        (delete_pod(broker(1)), "delete the pod broker(1)"),
+        (delete_pod(broker(1), grace_s=30), "delete the pod broker(1) with 30 s of grace"),
+        (drain(LEADER), "drain the machine of leader_of(orders, 0)"),
+        (rolling_update(broker(1)), "roll broker(1)"),
+        (lose_image(broker(1)), "lose the image of broker(1)"),
+        (unlist(object_store()), "take the endpoints of object_store() away"),
+        (deny(broker(1)), "deny broker(1) every connection"),
+        (out_of_memory(flink()), "fill the memory of flink()"),
+        (pause_reconciliation(broker(1)), "pause the reconciliation of broker(1)"),
+        (stop_machine(broker(1)), "stop the machine of broker(1)"),
+        (pause_machine(broker(1)), "pause the machine of broker(1)"),
+        (reboot_machine(broker(1)), "reboot the machine of broker(1)"),
     ],
 )
 def test_a_spec_reads_as_its_effect(spec: FaultSpec, name: str) -> None:
@@ -181,6 +215,12 @@ def test_traits_say_what_recovery_depends_on(spec: FaultSpec, traits: dict[str, 
             },
             "a loss has no way to cut",
         ),
+        (
+            {"kind": "pod_delete", "target": {"select": "controller"}, "grace_s": 301},
+            "grace_s=301. Fix: give a number from 0 to 300",
+        ),
+        ({"kind": "drain", "target": {"select": "controller"}, "grace_s": 1}, "parameter of a drain"),
+        ({"kind": "drain", "target": {"select": "beside"}}, "the selector beside got"),
         ({"kind": "kill", "target": {"select": "place", "name": "jobmanager", "which": 0}}, "'job_manager'"),
         ({"kind": "kill", "target": {"select": "place", "name": "task_manager", "which": 0}}, "from 1"),
     ],

@@ -15,7 +15,8 @@ import pytest
 
 from harness.clock import MONOTONIC
 from harness.faults.observed import processor_seconds, start_ticks
-from harness.faults.starve import Starvation, Turns
+from harness.faults.starve import Starvation
+from harness.stack.turns import Turns
 
 
 class RealProcess:

@@ -24,6 +24,7 @@ class Listed:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.flushed = 0
+        self.waited: list[int] = []
 
     def add(self, *row: float | str) -> None:
         """Keep one row."""
@@ -32,6 +33,15 @@ class Listed:
     def flush(self) -> None:
         """Take note."""
         self.flushed = len(self.rows)
+
+    @property
+    def written(self) -> int:
+        """How many rows were flushed."""
+        return self.flushed
+
+    def wait_kept(self, written: int) -> None:
+        """Take note that somebody waits until so many are kept."""
+        self.waited.append(written)
 
 
 def planned(
@@ -168,6 +178,30 @@ def test_sequences_are_announced_before_they_are_taken() -> None:
     assert (rows.rows, rows.flushed) == ([(5, 1, 30)], 1)
     assert reservations.take(1, 10) == 30
     assert (rows.rows, rows.flushed) == ([(5, 1, 30), (5, 1, 60)], 2)
+
+
+def test_what_is_opened_is_announced_for_every_partition_at_once() -> None:
+    """With one flush, and without waiting for anybody."""
+    rows = Listed()
+    reservations = Reservations(5, 2, at_once=30, rows=rows)
+    reservations.open()
+
+    assert (rows.rows, rows.flushed, rows.waited) == ([(5, 0, 30), (5, 1, 30)], 2, [])
+    assert reservations.take(1, 10) == 0
+    assert rows.flushed == 2
+
+
+def test_what_is_announced_must_be_kept_before_it_is_taken() -> None:
+    """Once for each reservation, and no further than that reservation: a later one is not waited for."""
+    rows = Listed()
+    reservations = Reservations(5, 2, at_once=30, rows=rows)
+    reservations.take(0, 20)
+    reservations.top_up()
+    assert rows.waited == [1]
+    assert [reservations.take(0, 10) for _ in range(3)] == [20, 30, 40]
+
+    assert rows.rows == [(5, 0, 30), (5, 0, 50)]
+    assert rows.waited == [1, 2]
 
 
 def test_top_up_announces_ahead_for_partitions_in_use() -> None:

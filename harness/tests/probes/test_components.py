@@ -21,6 +21,7 @@ from harness.probes.sampler import Sample
 from harness.probes.vector import VectorProbe
 from harness.prometheus import parse
 from harness.stack.definition import read_definition
+from harness.stack.flink_rest import FlinkRest
 from harness.tests.mock_cluster import mock_cluster
 from harness.tests.webserver import Answers, WebServer
 
@@ -220,9 +221,10 @@ def test_a_stack_gets_the_probes_of_its_components() -> None:
     edge = read_definition(fixtures() / "stacks", "edge", {})
     alone = read_definition(fixtures() / "stacks", "edge-kafka", {})
 
-    with_vector = pipeline_probes(edge, bootstrap="127.0.0.1:9", source="orders")
-    without = pipeline_probes(edge, bootstrap="127.0.0.1:9", source="orders", vector=False)
+    cluster = FlinkRest(["http://127.0.0.1:9"])
+    with_vector = pipeline_probes(edge, cluster, bootstrap="127.0.0.1:9", source="orders")
+    without = pipeline_probes(edge, cluster, bootstrap="127.0.0.1:9", source="orders", vector=False)
 
     assert [probe.name for probe in with_vector] == ["kafka", "flink", "tasks", "objects", "vector"]
     assert [probe.name for probe in without] == ["kafka", "flink", "tasks", "objects"]
-    assert pipeline_probes(alone, bootstrap="127.0.0.1:9", source="orders") == []
+    assert pipeline_probes(alone, None, bootstrap="127.0.0.1:9", source="orders") == []

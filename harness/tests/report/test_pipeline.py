@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from harness.findings import RunDocument
 from harness.ledger.evidence import Samples, load
 from harness.report.advice import next_step
-from harness.report.document import ReportDocument, prepare
+from harness.report.document import prepare
 from harness.report.gauges import Gauges
 from harness.report.headline import Trouble
 from harness.report.html import write_report
 from harness.report.junit import write_junit
+from harness.report.rows import ReportDocument
 from harness.report.terminal import summary_lines
 from harness.rundir import RunDirectory
 from harness.tests.checkers.build import Story, at

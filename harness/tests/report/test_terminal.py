@@ -24,6 +24,7 @@ def test_the_whole_summary_of_a_broken_run() -> None:
         "  FAIL no_loss: 3 acknowledged records did not come back.",
         f"    first witness: record 1/5/67200, partition 5, offsets 67200, at 46.200 s, {detail}",
         "3 of 4 guarantees held, 2 of 2 faults proven and healed, 80.0 s",
+        "0 of 2 injections broke what held: with 95 % confidence at most 77.7 % of such injections would.",
         "run 20260115-020000-quickstart, seed 2718281828",
         "report reports/20260115-020000-quickstart/report.html",
         "exit code 1: a guarantee was broken",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,6 +136,16 @@ def test_without_a_network_the_error_is_one_short_sentence(repository: Repositor
         "org.example:part-0:1.0 could not be fetched: Temporary failure in name resolution. "
         "Fix: the first run needs the network (a mirror: set it up for Maven); later runs do not"
     )
+
+
+@pytest.mark.usefixtures("store")
+def test_a_network_that_reads_along_wants_its_certificate_named(repository: Repository) -> None:
+    """Whoever is behind such a network is told which variable helps, not to look for a mirror."""
+    refused = ssl.SSLCertVerificationError(1, "self-signed certificate in certificate chain")
+    repository.instead[JARS[0].coordinates] = refused
+
+    with pytest.raises(MissingAbility, match=r"Fix: name the file .* in SSL_CERT_FILE"):
+        ensure(JARS[:1], fetch=repository.fetch)
 
 
 @pytest.mark.parametrize(

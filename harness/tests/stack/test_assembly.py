@@ -9,15 +9,16 @@ import pytest
 
 from harness import bundle
 from harness.stack.assembly import Assembly
+from harness.stack.booted import BootedStack
 from harness.stack.definition import read_definition
 from harness.stack.flink_files import read_config
 from harness.stack.java import find_java
 from harness.stack.kafka_admin import KafkaAdmin
-from harness.stack.local import LocalStack, _waves
 from harness.stack.parts import NO_PARTS, Parts
-from harness.stack.seams import LoggedService
+from harness.stack.seams import LoggedService, Node
 from harness.stack.service import NodeService
 from harness.stack.software import Software
+from harness.stack.waves import _waves
 from harness.tests.faults.fakes import FakeNode, FakeProcess, FakeService
 
 STACKS = bundle.fixtures() / "stacks"
@@ -105,6 +106,22 @@ def test_ports_that_were_set_are_those_of_the_nodes(tmp_path: Path) -> None:
     assert assembly.nodes()["s3-1"].ports == (9100,)
 
 
+def test_a_page_moves_with_its_node(tmp_path: Path) -> None:
+    """Where pods have no names that stay, a TaskManager's page is where its node is at the moment."""
+    assembled = Assembled(tmp_path, {})
+    moving: dict[str, Node] = dict(assembled.assembly.nodes())
+    rest = assembled.assembly.rest(moving)
+    fixed = assembled.assembly.rest()
+    assert rest is not None
+    assert fixed is not None
+    assert dict(rest.pages) == dict(fixed.pages)
+    moving["taskmanager-1"] = FakeNode("taskmanager-1", "taskmanager", "198.18.0.99")
+
+    assert rest.pages["taskmanager-1"] == "http://198.18.0.99:9249/metrics"
+    assert fixed.pages["taskmanager-1"] != rest.pages["taskmanager-1"]
+    assert list(rest.pages) == ["taskmanager-1", "taskmanager-2"]
+
+
 def test_each_flink_node_has_a_disk_of_the_size_that_was_set(tmp_path: Path) -> None:
     """And its service says which, so that a fault can fill it."""
     assembled = Assembled(tmp_path, {"flink.data_mb": "99"})
@@ -151,12 +168,12 @@ def test_a_stack_of_brokers_has_no_flink(tmp_path: Path) -> None:
     assert (assembly.rest(), assembly.object_stores(nodes), assembly.agents(nodes)) == (None, {}, {})
 
 
-def stack_of(**roles: str) -> LocalStack:
+def stack_of(**roles: str) -> BootedStack:
     """A stack with one service for each node: name → role; a dash is written as ``_``."""
     named = {name.replace("_", "-"): role for name, role in roles.items()}
     services: dict[str, LoggedService] = {name: LoggedFake(FakeProcess(n)) for n, name in enumerate(named, 1)}
     nodes = {name: FakeNode(name, role, "198.18.0.1") for name, role in named.items()}
-    return LocalStack(nodes, services, KafkaAdmin({1: ("broker-1", "127.0.0.1")}, 1), Path())
+    return BootedStack(nodes, services, KafkaAdmin({1: ("broker-1", "127.0.0.1")}, 1), Path())
 
 
 def test_what_others_keep_their_state_in_starts_first() -> None:

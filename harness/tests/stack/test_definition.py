@@ -152,3 +152,62 @@ def test_everything_but_lists_is_offered() -> None:
 
     assert some < set(settable())
     assert not {"nodes", "kafka.overrides", "kafka", "budgets"} & set(settable())
+
+
+def test_an_operators_release_is_named_by_its_name() -> None:
+    """``--set operators.strimzi=PATH`` says where it lies; its images have settings of their own."""
+    given = {"operators.strimzi": "release.yaml", "images.kafka": "mirror/kafka:1"}
+    found = read_definition(STACKS, "edge-kafka-strimzi", given).kubernetes
+
+    assert found is not None
+    assert found.releases == {"strimzi": "release.yaml"}
+    assert found.overrides == {"kafka": "mirror/kafka:1"}
+
+
+@pytest.mark.parametrize(
+    ("stack", "kafka", "flink"),
+    [
+        ("edge-plain", None, None),
+        ("edge-kafka-strimzi", "strimzi-cluster-operator", None),
+        ("edge-strimzi", "strimzi-cluster-operator", "flink-kubernetes-operator"),
+    ],
+)
+def test_a_component_is_run_by_an_operator_or_by_nobody(
+    stack: str, kafka: str | None, flink: str | None
+) -> None:
+    """Which one says which files and images are the harness's own."""
+    definition = read_definition(STACKS, stack, {})
+    found = [definition.operator_of(component) for component in ("kafka", "flink")]
+
+    assert [operator.deployment if operator else None for operator in found] == [kafka, flink]
+
+
+@pytest.mark.parametrize("stack", [name for name in stack_names(STACKS) if "strimzi" in name])
+def test_a_strimzi_stacks_brokers_are_selected_by_labels(stack: str) -> None:
+    """Each broker has a pod of its own by its label, and the id that Strimzi gives it."""
+    brokers = read_definition(STACKS, stack, {}).nodes_of("broker")
+
+    assert [broker.broker_id for broker in brokers] == [0, 1, 2]
+    chosen = {broker.selector.labels["strimzi.io/pod-name"] for broker in brokers if broker.selector}
+    assert chosen == {broker.name for broker in brokers}
+
+
+@pytest.mark.parametrize("stack", [name for name in stack_names(STACKS) if "strimzi" in name])
+def test_a_strimzi_stack_is_in_whatever_namespace_it_is_given(stack: str) -> None:
+    """Every name of a pod follows the setting, and no manifest names a namespace by itself."""
+    moved = read_definition(STACKS, stack, {"kubernetes.namespace": "elsewhere"})
+    named = [node.address for node in moved.nodes if node.address]
+    folder = base_folder(STACKS, stack)
+    assert moved.kubernetes is not None
+    files = (*moved.manifests, *moved.kubernetes.load_workers)
+
+    assert named
+    assert all(address.endswith(".elsewhere.svc.cluster.local") for address in named)
+    assert not [name for name in files if ".svc" in (folder / name).read_text()]
+
+
+@pytest.mark.parametrize("key", ["operators.strimzi", "kubernetes.namespace"])
+def test_what_only_pods_have_is_not_set_elsewhere(key: str) -> None:
+    """A stack of processes has no operators and no namespace; the answer names the platform that has."""
+    with pytest.raises(BadInput, match=r"edge-kafka does not run in Kubernetes.*--platform kind"):
+        read_definition(STACKS, "edge-kafka", {key: "x"})

@@ -206,7 +206,7 @@ def test_watermarks_are_those_of_every_task_behind_the_sources(
     ]
     server.says("/metrics", Answers("\n".join(lines) + "\n"))
 
-    cluster = FlinkRest([server.url("")], [server.url("/metrics")])
+    cluster = FlinkRest([server.url("")], {"taskmanager-1": server.url("/metrics")})
     assert cluster.lowest_watermark(JOB) == expected
 
 

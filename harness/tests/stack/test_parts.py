@@ -47,6 +47,19 @@ def test_without_vector_its_hop_has_a_reason(tmp_path: Path) -> None:
     assert (found.vector, found.vector_missing) == (None, MISSING)
 
 
+def test_in_kubernetes_an_image_takes_the_place_of_the_binary(tmp_path: Path) -> None:
+    """What is missing can be named in either way; where an image is, no binary is looked for."""
+    jar = jar_with(tmp_path / "job.jar", "edge/EdgeProcessor.class")
+    settings = {**ABSENT, "job.jar": str(jar)}
+    without = read_definition(STACKS, "edge-plain", settings)
+    image = read_definition(STACKS, "edge-plain", settings | {"images.vector": "mirror/vector:1"})
+
+    told = find_parts(without, STACKS / "edge", NOTHING)
+    assert told.vector_missing == f"{MISSING}, or an image of it with --set images.vector=NAME"
+    found = find_parts(image, STACKS / "edge", NOTHING)
+    assert (found.vector, found.vector_missing) == (None, "")
+
+
 def test_vector_is_found_by_its_path(tmp_path: Path) -> None:
     """Then there is no reason."""
     jar, vector = jar_with(tmp_path / "job.jar", "edge/EdgeProcessor.class"), tmp_path / "vector"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,8 @@ THROUGH = "every task saw the closing watermark, and "
 class Kept:
     """A pipeline on a cluster that does what the test says, and every start that was told of."""
 
+    renew: Callable[[], str] | None = None
+
     def __init__(self, stack: str = "edge", **settings: str) -> None:
         told = {key.replace("__", "."): value for key, value in settings.items()}
         self.starts: list[Start] = []
@@ -35,7 +38,17 @@ class Kept:
             bootstrap="198.18.0.11:9092",
             source="orders",
             told=self.starts.append,
+            renew=lambda: self.renew() if self.renew else "",
         )
+
+    def renewed_by(self, renew: Callable[[], str]) -> None:
+        """Have somebody make the cluster anew."""
+        self.renew = renew
+
+    def notes_renewal(self) -> str:
+        """Put it among what was done."""
+        self.flink.done.append("renew")
+        return "renewed"
 
     def settle(self) -> Settled:
         """Wait for the end, by the cluster's clock."""
@@ -104,6 +117,34 @@ def test_an_upgrade_begins_from_what_its_mode_says(mode: str, before: str, resto
     assert kept.flink.done[2:] == [before, "upload job.jar", again]
     assert [start.restored_from for start in kept.starts] == ["", restored]
     assert kept.pipeline.job_id == "job-2"
+
+
+@pytest.mark.parametrize("mode", ["savepoint", "last-state", "stateless"])
+def test_an_operator_renews_the_cluster_between_the_jobs_two_lives(mode: str) -> None:
+    """Whatever the job begins from is known before its cluster goes, and it is handed to the new one."""
+    kept = Kept(flink__upgrade=mode)
+    kept.renewed_by(kept.notes_renewal)
+    kept.pipeline.start()
+    kept.pipeline.upgrade()
+
+    stopped, renewed, uploaded, _ = kept.flink.done[2:]
+    assert stopped.endswith("job-1")
+    assert (renewed, uploaded) == ("renew", "upload job.jar")
+
+
+def test_a_cluster_that_is_not_renewed_gets_no_job() -> None:
+    """Its operator's words are the error: a job on the old cluster would be no upgrade."""
+
+    def refuse() -> str:
+        raise StackError("FlinkDeployment edge-processing to be upgraded took longer than 240 s")
+
+    kept = Kept()
+    kept.renewed_by(refuse)
+    kept.pipeline.start()
+
+    with pytest.raises(StackError, match="to be upgraded"):
+        kept.pipeline.upgrade()
+    assert len(kept.starts) == 1
 
 
 def test_a_forgotten_job_is_handed_over_again_without_state() -> None:

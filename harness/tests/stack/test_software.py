@@ -25,13 +25,14 @@ JAVA = Java(Path("/opt/java/bin/java"), "17.0.9", "a test")
         ("edge-kafka", {"kafka.version": "3.9.1"}, {"kafka": "3.9.1"}),
         ("edge", {}, PIPELINE),
         ("edge-seed", {}, PIPELINE),
+        ("edge-kafka-strimzi", {}, {}),
         ("edge", {"flink.version": "1.20.1"}, PIPELINE | {"flink": "1.20.1", "flink-s3": "1.20.1"}),
     ],
 )
 def test_a_stack_has_a_lock_for_each_component(
     stack: str, settings: dict[str, str], expected: dict[str, str]
 ) -> None:
-    """A stack without Flink fetches none of it; Flink's plugin is of Flink's version."""
+    """What a stack lacks, or an operator brings, is not fetched; the plugin is of Flink's version."""
     definition = read_definition(STACKS, stack, settings)
 
     assert locks_of(definition, LOCKS) == expected

@@ -9,7 +9,8 @@ import pytest
 
 from harness.errors import BadInput, StackError
 from harness.stack.delays import delays_here, find_toxiproxy
-from harness.stack.toxiproxy import Toxiproxy, _delay_of
+from harness.stack.toxiproxy import Toxiproxy
+from harness.stack.toxiproxy_api import delay_of
 from harness.tests.faults.fakes import FakeNode
 
 NODE = FakeNode("broker-1", "broker", "198.18.0.1", (9092, 9093))
@@ -79,7 +80,7 @@ def test_every_port_of_a_node_gets_a_proxy_of_its_own(tmp_path: Path) -> None:
 )
 def test_only_a_delay_of_answers_in_force_counts(enabled: bool, toxic: dict[str, object], ms: int) -> None:  # noqa: FBT001
     """A proxy that is switched off, or does something else, delays by nothing."""
-    assert ms == _delay_of({"enabled": enabled, "toxics": [toxic]})
+    assert ms == delay_of({"enabled": enabled, "toxics": [toxic]})
 
 
 def test_a_server_that_does_not_answer_is_an_error_of_the_stack(tmp_path: Path) -> None:

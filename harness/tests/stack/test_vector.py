@@ -209,6 +209,14 @@ def test_the_environment_names_every_node_and_the_store() -> None:
     assert "${" not in fill_in(CORRECTED, {"VECTOR_DATA_DIR": "/d", **found})
 
 
+def test_nodes_with_other_names_are_known_by_role_and_number() -> None:
+    """The same configuration serves pods, whose names are others."""
+    found = environment_of(read_definition(STACKS, "edge-plain", {}))
+
+    assert found["TASKMANAGER_2"] == found["EDGE_TASKMANAGER_1"]
+    assert found["TASKMANAGER_2"].startswith("edge-taskmanager-1.edge-taskmanager.")
+
+
 def test_what_a_configuration_lacks_to_be_watched_is_added(tmp_path: Path) -> None:
     """The seed's has no data folder, API or exporter; the corrected one has them and gets nothing."""
     definition = VectorDefinition()
@@ -284,8 +292,8 @@ def test_the_account_tells_what_was_asked_for(tmp_path: Path) -> None:
     """Pages and interval come from the configuration, without a process to ask."""
     agent = agent_at(tmp_path)
 
-    assert agent.asked() == {"pages": 3, "interval_ms": 2000}
-    assert set(asdict(Said())) & set(agent.asked()) == set()
+    assert agent.answers.asked() == {"pages": 3, "interval_ms": 2000}
+    assert set(asdict(Said())) & set(agent.answers.asked()) == set()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Tests of histories of single operations: each anomaly, its legal twin, properties."""

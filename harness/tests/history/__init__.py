@@ -1,0 +1,1 @@
+"""Tests of the history model: its lines, its columns."""

@@ -1,0 +1,1 @@
+"""Platforms without their places."""
