@@ -167,15 +167,16 @@ class Rehearsal:
         self.lines: list[str] = []
         self.budgets = definition.budgets
         self.plan: list[Planned] = []
+        self._load = definition.load
         self._stack = _future(definition)
         self._step = 0
 
     @contextlib.contextmanager
     def load(self, *, rate: float, **options: Unpack[LoadOptions]) -> Iterator[None]:
         """Tell of the topic and the load."""
-        load = LoadRequest(rate, **options)
+        load = LoadRequest(rate, **options).on(self._load.workers, self._load.share)
         topic = f"{load.partitions} partitions, {load.replication} replicas {_told(load.topic_config)}"
-        records = f"{rate:g} records/s of {load.record_bytes} bytes, {load.keys} keys"
+        records = f"{load.rate:g} records/s of {load.record_bytes} bytes, {load.keys} keys"
         by = f"{load.producers} producers in {load.processes} processes {_told(load.client)}"
         self.lines += [f"topic   {TOPIC}: {topic}".rstrip(), f"load    {records}, {by}".rstrip()]
         yield

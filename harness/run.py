@@ -264,7 +264,8 @@ class LiveRun:
 
     def _planned(self, asked: LoadRequest) -> LoadPlan:
         directory = self._order.directory
-        asked = asked.on(self._order.definition.load.workers)
+        load = self._order.definition.load
+        asked = asked.on(load.workers, load.share)
         return LoadPlan(
             run_id=directory.run_id,
             topic=TOPIC,

@@ -1,10 +1,12 @@
-"""What a group committed: redelivered_committed, commit_ahead, inputs_twice, inputs_left_out.
+"""What a group committed: redelivered_committed, commit_ahead, left_behind, inputs_twice, inputs_left_out.
 
 The last completed commit is where a group's next owner begins. A commit without an answer, or one
 that overlaps another, leaves several possible; then only what lies below all of them is wrong.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from harness.anomalies.found import Found, excusing, hits
 from harness.anomalies.joints import beginnings
 from harness.anomalies.largest import running_max
 from harness.checkers.guarantees import records as counted
-from harness.history.columns import NONE, WHYS, Ints
+from harness.history.columns import NEVER, NONE, WHYS, Ints
 from harness.model import Outcome
 
 
@@ -42,10 +44,17 @@ def _owners(facts: Facts) -> Ints:
 
 def _owed(facts: Facts, poll: int) -> int:
     """The lowest offset that the group can have stood at when *poll* began; ``NONE`` if it had none."""
-    polls, commits = facts.columns.polls, facts.columns.commits
-    mine = (commits.group == facts.group[poll]) & (commits.log == polls.log[poll])
-    begun = mine & (commits.invoked < polls.done[poll]) & (commits.outcome != Outcome.FAIL)
-    done = begun & (commits.outcome == Outcome.OK) & (commits.done < polls.invoked[poll])
+    polls = facts.columns.polls
+    group, log = int(facts.group[poll]), int(polls.log[poll])
+    return _stood(facts, group, log, after=int(polls.invoked[poll]), before=int(polls.done[poll]))
+
+
+def _stood(facts: Facts, group: int, log: int, *, after: int = NEVER, before: int = NEVER) -> int:
+    """The lowest offset at which *group* can have stood at an instant between *after* and *before*."""
+    commits = facts.columns.commits
+    mine = (commits.group == group) & (commits.log == log)
+    begun = mine & (commits.invoked < before) & (commits.outcome != Outcome.FAIL)
+    done = begun & (commits.outcome == Outcome.OK) & (commits.done < after)
     if not done.any():
         return NONE
     last = int(commits.invoked[done].max())
@@ -81,6 +90,45 @@ def _handed(facts: Facts) -> Ints:
     handed = np.empty(len(op), np.int64)
     handed[order] = running_max(at(reader, log)[order], end[order])
     return handed[len(polls.op) :]
+
+
+def left_behind(facts: Facts) -> Found:
+    """Visible offsets between where a group began and where it stood last that no member was handed."""
+    stretches = list(_passed(facts))
+    missing = [_not_handed_to(facts, *each) for each in stretches]
+    log = np.repeat(np.asarray([log for _, log, _, _ in stretches], np.int64), [len(m) for m in missing])
+    compacts = facts.columns.settings.cleanup == "compact"
+    return excusing(
+        Found(
+            "left_behind",
+            compared={"offsets passed": sum(until - first for *_, first, until in stretches)},
+            hits=hits(log, offset=np.concatenate([np.zeros(0, np.int64), *missing])),
+            detail="its group committed a higher offset, and no member was handed it",
+            held="What lies below the last commit of a group was handed to one of its members.",
+            broken=f"{counted(len(log), 'visible record')} below a group's last commit, handed to no member.",
+        ),
+        "compaction may have dropped it" if compacts else "",
+    )
+
+
+def _passed(facts: Facts) -> Iterator[tuple[int, int, int, int]]:
+    """Group, log, where its members began to read, and where it stood last; nobody set a position between."""
+    polls, commits, moves = facts.columns.polls, facts.columns.commits, facts.columns.moves
+    by_hand = (moves.why == WHYS.index("seek")) | (moves.why == WHYS.index("reset"))
+    for group, log in sorted(set(zip(commits.group.tolist(), commits.log.tolist(), strict=True))):
+        mine = (facts.group == group) & (polls.log == log)
+        moved = by_hand & (moves.log == log) & np.isin(moves.reader, polls.reader[mine])
+        until = _stood(facts, group, log)
+        if mine.any() and not moved.any() and until > (first := int(polls.start[mine].min())):
+            yield group, log, first, until
+
+
+def _not_handed_to(facts: Facts, group: int, log: int, first: int, until: int) -> Ints:
+    """The offsets in [first, until) of *log* that are visible, and that no member was handed."""
+    got = facts.columns.deliveries
+    within = (got.log == log) & (first <= got.offset) & (got.offset < until)
+    own = within & (facts.group[got.poll] == group)
+    return np.setdiff1d(got.offset[within & facts.shown_committed], got.offset[own])
 
 
 def inputs_twice(facts: Facts) -> Found:

@@ -11,7 +11,14 @@ from pydantic import Field
 
 from harness.anomalies.facts import Facts
 from harness.anomalies.found import Found, finding
-from harness.anomalies.groups import commit_ahead, inputs_left_out, inputs_twice, redelivered_committed
+from harness.anomalies.freshness import lag
+from harness.anomalies.groups import (
+    commit_ahead,
+    inputs_left_out,
+    inputs_twice,
+    left_behind,
+    redelivered_committed,
+)
 from harness.anomalies.keyed import conservation, latest_value
 from harness.anomalies.order import nonmono_send, read_before_write, realtime_offset
 from harness.anomalies.places import (
@@ -65,8 +72,10 @@ WHERE_TOLD: tuple[Check, ...] = (
     hanging_transaction,
     redelivered_committed,
     commit_ahead,
+    left_behind,
     inputs_twice,
     inputs_left_out,
+    lag,
     epoch_regression,
     latest_value,
     conservation,

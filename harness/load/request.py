@@ -61,16 +61,17 @@ class LoadRequest:
     clock_skew_ms: tuple[int, ...] = ()
     poison_share: float = 0.0
 
-    def on(self, workers: int) -> LoadRequest:
-        """The same load on so many Locust workers, each with equally many producers; 0: as the story says.
+    def on(self, workers: int, share: float = 1.0) -> LoadRequest:
+        """*share* of the rate, on so many Locust workers, each with equally many producers; 0: as asked for.
 
         Locust spreads users evenly. Only where their number is a multiple of the workers' does that leave no
         choice, so there may be a few producers more than the story asked for.
         """
+        asked = replace(self, rate=self.rate * share)
         if not workers:
-            return self
+            return asked
         each = -(-self.producers // workers)
-        return replace(self, processes=workers, producers=each * workers)
+        return replace(asked, processes=workers, producers=each * workers)
 
     @property
     def irregular(self) -> Irregularities:

@@ -59,10 +59,12 @@ class LoadDefinition(Frozen):
     Args:
         workers: Locust workers, in pods where the stack is pods; 0: as many processes as the story says.
         through: how clients get to pods: by the pods' network, or from outside by ports of the nodes.
+        share: of the rate that the story asks for, for machines that are too small for all of it.
     """
 
     workers: int = Field(default=0, ge=0, le=64)
     through: Literal["network", "nodeport"] = "network"
+    share: float = Field(default=1.0, ge=0.001, le=1.0)
 
 
 class DockerDefinition(Frozen):

@@ -31,7 +31,7 @@ PROVES: dict[Form, tuple[AnomalyName, ...]] = {
     "transfers": (*_ENDING, "conservation"),
     "transactions": _ENDING,
     "copies": (*_READING, "torn_transaction", "own_read", "inputs_twice", "inputs_left_out"),
-    "group": (*_READING, "redelivered_committed", "commit_ahead"),
+    "group": (*_READING, "redelivered_committed", "commit_ahead", "left_behind"),
     "compacted": (*_READING, "latest_value"),
 }
 """What each form's history has to have something to compare for, or it proves less than it promises."""

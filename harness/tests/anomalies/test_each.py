@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.anomalies.judge import ALWAYS, WHERE_TOLD
-from harness.tests.anomalies.planted import LEGAL, PLANTED, both
+from harness.tests.anomalies.legal import LEGAL
+from harness.tests.anomalies.planted import PLANTED, both
 from harness.tests.anomalies.told import Story
 from harness.verdict import Verdict
 

@@ -16,7 +16,7 @@ import yaml
 from harness import bundle
 from harness.launch import prepare
 from harness.stack import cluster, images
-from harness.tests.contract.loose import BUDGETS
+from harness.tests.contract.loose import SETTINGS
 from harness.tests.source import ROOT
 
 CONTEXT = "drill"
@@ -52,7 +52,7 @@ class Drill:
 
     def argv(self, *words: str, settings: tuple[str, ...] = ()) -> list[str]:
         """The user's command line."""
-        told = (*BUDGETS, f"kubernetes.namespace={self.namespace}", *settings)
+        told = (*SETTINGS, f"kubernetes.namespace={self.namespace}", *settings)
         chosen = [word for each in told for word in ("--set", each)]
         where = ["--platform", f"context:{CONTEXT}", "--out", str(self.reports)]
         return [*POWERLESS, sys.executable, "-m", "harness", "run", *words, *where, *chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ def test_without_workers_the_story_decides() -> None:
     asked = LoadRequest(1_000, producers=3, processes=2)
 
     assert asked.on(0) == asked
+
+
+@pytest.mark.parametrize("workers", [0, 4])
+def test_a_share_is_of_the_rate_alone(workers: int) -> None:
+    """A small machine gets a part of the rate; everything else stays as the story has it."""
+    asked = LoadRequest(1_000, producers=4, processes=4, keys=7)
+
+    assert asked.on(workers, 0.25) == replace(asked, rate=250)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
