@@ -138,20 +138,8 @@ class RunDirectory:
         self.write(self.calibration, calibration.model_dump_json(by_alias=True, indent=2) + "\n")
 
     def write(self, path: Path, text: str) -> None:
-        """Write *text* to *path* whole or not at all, synced to the disk.
-
-        Raises:
-            MissingAbility: the disk is full or the folder read-only.
-        """
-        part = path.with_name(path.name + ".part")
-        try:
-            with open(part, "w", encoding="utf-8", opener=private) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        """See the function of that name."""
+        write(path, text)
 
 
 class EventLog:
@@ -182,6 +170,24 @@ class EventLog:
     def close(self) -> None:
         """Close the file; appending afterwards is a defect."""
         self._file.close()
+
+
+def write(path: Path, text: str) -> None:
+    """Write *text* to *path* whole or not at all, synced to the disk; its folder is made if need be.
+
+    Raises:
+        MissingAbility: the disk is full or the folder read-only.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "w", encoding="utf-8", opener=private) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def private(path: str, flags: int) -> int:

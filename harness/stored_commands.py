@@ -228,6 +228,32 @@ def trend(*, folder: Path, window: int, max_p: float, min_effect: float, as_json
 
 
 @click.command()
+@click.argument("runs")
+@click.option("--needs", multiple=True, metavar="SCENARIO",
+              help="Certify nothing without a run of it. May be repeated.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default="certificate", show_default=True,
+              help="Folder for certificate.html and certificate.json.")  # fmt: skip
+@as_json_option
+def certify(*, runs: str, needs: tuple[str, ...], out: Path, as_json: bool) -> int:
+    """Say what RUNS of one product certify together, as a page that prints.
+
+    RUNS is a folder of runs, or a pattern in quotes. Exit code 0: all came to what their scenarios
+    expect, on one set of versions, and their checkers were calibrated and sharp.
+    """
+    import harness
+    from harness.certificate.compose import certify as compose
+    from harness.certificate.page import write_certificate
+    from harness.statistics.stored import gather
+
+    found = compose(gather(runs, events=False), needs=needs, harness_version=harness.__version__)
+    page, twin = write_certificate(found, out)
+    lines = [f"{found.verdict}: {found.sentence}", *(f"open: {doubt}" for doubt in found.doubts)]
+    told = [found.model_dump_json(by_alias=True, indent=2)] if as_json else [*lines, str(page), str(twin)]
+    _print(told, as_json=as_json)
+    return found.exit_code
+
+
+@click.command()
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
 @click.argument("record", metavar="RECORD")
 @as_json_option
@@ -257,4 +283,4 @@ def _print(lines: Iterable[str], *, as_json: bool) -> None:
         click.echo(line if as_json else table_line(line))
 
 
-COMMANDS = (verify, calibrate, report, compare, trend, explain)
+COMMANDS = (verify, calibrate, certify, report, compare, trend, explain)

@@ -8,10 +8,8 @@ every guarantee that held without a violation, so that nobody takes PASS for mor
 
 from __future__ import annotations
 
-import math
-
 from harness.findings import Finding, RunDocument
-from harness.report.phrases import plural
+from harness.report.phrases import percent_up, plural
 from harness.verdict import Kind, Verdict
 
 
@@ -59,5 +57,4 @@ def _no_fault(document: RunDocument) -> str:
 
 
 def _percent(clean: int) -> str:
-    # Rounded up: a bound must not look better than it is.
-    return f"{math.ceil(most_likely_share(clean) * 1000) / 10:.1f} %"
+    return percent_up(most_likely_share(clean))

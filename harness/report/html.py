@@ -37,7 +37,7 @@ def write_report(directory: RunDirectory) -> Path:
 
 def render(report: ReportDocument) -> str:
     """The page."""
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     wide = narrow = None
     if report.timeline:
         wide = charts.timeline("wide", report.timeline, WIDE)
@@ -65,7 +65,8 @@ def _twice(draw: Callable[[str, T, int], Markup], shown: T | None) -> tuple[Mark
     return draw("wide", shown, WIDE), draw("narrow", shown, NARROW)
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of this folder, under the rules above."""
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

@@ -6,6 +6,7 @@ matter, counts with thousands separators. None is never written as zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 NONE = "–"
@@ -46,6 +47,11 @@ def millis(value: float | None, *, absent: str = NONE) -> str:
 def rate(value: float) -> str:
     """Records per second."""
     return f"{count(value)}/s"
+
+
+def percent_up(share: float) -> str:
+    """An upper bound on a share, rounded up: it must not look better than it is."""
+    return f"{math.ceil(share * 1000) / 10:.1f} %"
 
 
 def size(octets: int) -> str:

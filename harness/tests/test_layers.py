@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"faults", "load", "probes", "checkers", "report", "machine", "audit"}),
     frozenset({"anomalies", "workloads"}),
     frozenset({"scenario", "display", "guards", "statistics", "engine", "calibrating"}),
-    frozenset({"hops", "order", "transactions"}),
+    frozenset({"hops", "order", "transactions", "certificate"}),
     frozenset({"run", "rehearsal", "doctor"}),
     frozenset({"launch"}),
     frozenset({"platforms"}),
@@ -40,7 +40,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
 )
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
-PURE = {"checkers", "anomalies", "report", "audit", "statistics", "lives", "oracle", "engine"}
+PURE = {"checkers", "anomalies", "report", "audit", "statistics", "lives", "oracle", "engine", "certificate"}
 """Parts that read files and nothing else: a run directory, or a configuration."""
 
 WORLD = {"stack", "faults", "load", "probes", "workloads"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.anomalies.judge import HistoryVerdict, judge
 from harness.history.operations import Commit, Delivered, Operation, Poll, Send, Transaction
 from harness.history.table import tabulate
-from harness.tests.anomalies.simulated import COMMITTED, LAST_COMMITTED, World
+from harness.tests.anomalies.simulated import COMMITTED, LAST_COMMITTED, MEMBER, World
 from harness.verdict import Verdict
 
 SEEDS = st.integers(0, 2**32)
@@ -220,6 +220,26 @@ def ahead(operations: list[Operation], chance: Random) -> list[Operation]:
     return _with(operations, _one(chance, commits), offset=10**6)
 
 
+def withhold(operations: list[Operation], chance: Random) -> list[Operation]:
+    """No member of a group is handed a record that others are, and the group goes on above it."""
+    commits = [each for each in operations if isinstance(each, Commit)]
+    stood = {each.partition: each.offset for each in commits if each.outcome == "ok"}
+    for each in commits:  # one without an answer may take effect last
+        if each.outcome == "unknown" and each.partition in stood:
+            stood[each.partition] = min(stood[each.partition], each.offset)
+    others = handed(operations, LAST_COMMITTED)
+    mine = [
+        where for where in handed(operations, MEMBER) if where in others and where[1] < stood.get(where[0], 0)
+    ]
+    where = _pick(chance, mine)
+    return [
+        each.model_copy(update={"records": _kept(each, where)})
+        if isinstance(each, Poll) and each.reader == MEMBER
+        else each
+        for each in operations
+    ]
+
+
 def rewind(operations: list[Operation], chance: Random) -> list[Operation]:
     """A reader is handed once more what its poll before handed it, and nothing moved it."""
     polls = [
@@ -261,6 +281,7 @@ DEFECTS: dict[str, tuple[Callable[[list[Operation], Random], list[Operation]], s
     "early": (early, "precommitted_read"),
     "late": (late, "read_before_write"),
     "ahead": (ahead, "commit_ahead"),
+    "withhold": (withhold, "left_behind"),
     "rewind": (rewind, "nonmono_poll"),
 }
 

@@ -1,0 +1,1 @@
+"""Many stored runs of one product, and what they certify together."""

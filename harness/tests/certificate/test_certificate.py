@@ -1,0 +1,256 @@
+"""A certificate is never better than the worst of its runs, nor than what is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.calibration import Calibration
+from harness.certificate.compose import certify
+from harness.certificate.model import Certificate, Tally
+from harness.certificate.page import cell, render
+from harness.errors import ExitCode
+from harness.findings import NOT_ASKED, Finding, NotExecutedPart, RunDocument
+from harness.report.bounds import most_likely_share
+from harness.rundir import RunDirectory
+from harness.statistics.stored import gather
+from harness.tests.report.build import broken, document
+from harness.tests.report.test_kills import calibration
+from harness.tests.test_cli import harness
+from harness.verdict import Kind, Verdict
+
+PARTS = {"kafka": "3.5.1", "edge-harness": "0.1.0"}
+Made = Callable[..., RunDocument]
+
+
+def unsafe(**changes: object) -> RunDocument:
+    """A run whose second fault nobody saw healed."""
+    killed, isolated = document().faults
+    left = isolated.model_copy(update={"healing_proven_at": None})
+    faults = [fault.model_dump() for fault in (killed, left)]
+    return document(verdict=Verdict.UNSAFE, exit_code=4, faults=faults, **changes)
+
+
+def sharp(name: str) -> Calibration:
+    """All that was planted was caught, and nothing alarmed."""
+    made = calibration(run_id=name)
+    kills = tuple(kill.model_copy(update={"caught": kill.planted, "missed": ()}) for kill in made.defects)
+    quiet = tuple(one.model_copy(update={"alarms": {}}) for one in made.legal)
+    whole = {"caught": made.planted, "false_alarms": 0, "defects": kills, "legal": quiet}
+    return made.model_copy(update=whole)
+
+
+def store(
+    folder: Path,
+    name: str,
+    made: Made = document,
+    *,
+    table: Calibration | None = None,
+    parts: dict[str, str] | None = None,
+    **changes: object,
+) -> None:
+    """One stored run, and its calibration if there is one."""
+    environment = {"parts": PARTS if parts is None else parts}
+    directory = RunDirectory.create(folder, name)
+    directory.write_document(made(run_id=name, started_at=name, environment=environment, **changes))
+    if table is not None:
+        directory.write_calibration(table)
+
+
+def three(folder: Path) -> Path:
+    """Two runs that passed and a control that found something; one of them calibrated."""
+    store(folder, "a", table=sharp("a"))
+    store(folder, "b")
+    store(folder, "control", broken, scenario="acks_one", expect="broken")
+    return folder
+
+
+def certified(folder: Path, *needs: str) -> Certificate:
+    """What the runs in *folder* come to."""
+    return certify(gather(str(folder), events=False), needs=needs, harness_version="0.1.0")
+
+
+def test_what_held_in_every_run_is_certified(tmp_path: Path) -> None:
+    """A control that found what it has to find does not stand in the way: its FAIL is what it is for."""
+    found = certified(three(tmp_path))
+
+    assert (found.verdict, found.exit_code, found.doubts) == (Verdict.PASS, ExitCode.PASS, ())
+    assert [(line.scenario, line.fulfilled, line.runs) for line in found.scenarios] == [
+        ("acks_one", 1, 1),
+        ("quickstart", 2, 2),
+    ]
+    assert "Certified by 3 runs of 2 scenarios" in found.sentence
+
+
+def test_a_guarantee_is_bounded_by_all_injections_of_all_runs_that_ask_for_it(tmp_path: Path) -> None:
+    """Two injections in each of two runs; those of a control are not counted."""
+    found = certified(three(tmp_path))
+
+    assert {line.injections for line in found.guarantees} == {4}
+    assert {line.at_most for line in found.guarantees} == {most_likely_share(4)}
+    assert {line.runs for line in found.guarantees} == {Tally(held=2)}
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict", "code"),
+    [(broken, Verdict.FAIL, ExitCode.GUARANTEE_BROKEN), (unsafe, Verdict.UNSAFE, ExitCode.FAULT_LEFT_BEHIND)],
+)
+def test_the_worst_run_decides(tmp_path: Path, made: Made, verdict: Verdict, code: ExitCode) -> None:
+    """Safety is not averaged: one run of many is enough."""
+    store(three(tmp_path), "worse", made)
+    found = certified(tmp_path)
+
+    assert (found.verdict, found.exit_code) == (verdict, code)
+    assert found.sentence.startswith("Not certified")
+
+
+def test_no_bound_is_claimed_for_what_one_run_broke(tmp_path: Path) -> None:
+    """The share is that of guarantees that nothing broke; the others keep theirs."""
+    store(three(tmp_path), "worse", broken)
+    bounds = {line.guarantee: line.at_most for line in certified(tmp_path).guarantees}
+
+    assert bounds["no_loss"] is None
+    assert bounds["no_phantoms"] == most_likely_share(6)
+
+
+def test_a_control_that_left_a_fault_behind_is_unsafe(tmp_path: Path) -> None:
+    """Being meant to break something excuses nothing else."""
+    store(three(tmp_path), "worse", unsafe, expect="broken")
+
+    assert certified(tmp_path).exit_code == ExitCode.FAULT_LEFT_BEHIND
+
+
+def test_a_control_that_found_nothing_leaves_the_others_open(tmp_path: Path) -> None:
+    """A harness that sees nothing where something is broken has proven nothing elsewhere."""
+    store(three(tmp_path), "blind", expect="broken")
+    found = certified(tmp_path)
+
+    assert (found.verdict, found.exit_code) == (Verdict.UNKNOWN, ExitCode.UNKNOWN)
+    assert found.doubts == ("blind had to find something broken, and did not",)
+
+
+def test_without_a_calibration_nothing_is_certified(tmp_path: Path) -> None:
+    """Nobody knows what the checkers would have noticed."""
+    store(tmp_path, "a")
+    found = certified(tmp_path)
+
+    assert found.verdict is Verdict.UNKNOWN
+    assert "no run was calibrated" in found.sentence
+
+
+def test_a_checker_that_was_not_sharp_certifies_nothing(tmp_path: Path) -> None:
+    """One planted defect missed, or one false alarm, in any of the runs."""
+    store(three(tmp_path), "dull", table=calibration(run_id="dull"))
+
+    assert certified(tmp_path).doubts == ("the checkers were not sharp on the ledger of dull",)
+
+
+def test_runs_of_two_products_certify_neither(tmp_path: Path) -> None:
+    """Each part has one version in all runs."""
+    store(three(tmp_path), "newer", parts=PARTS | {"kafka": "3.9.1"})
+
+    assert certified(tmp_path).doubts == ("the runs are of different products: kafka is 3.5.1 and 3.9.1",)
+
+
+def test_what_was_asked_for_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A scenario without a run, and a run without a document."""
+    (three(tmp_path) / "cut").mkdir()
+    (tmp_path / "cut" / "events.jsonl").touch()
+    told = certified(tmp_path, "acks_one", "pipeline", "museum").doubts
+
+    assert "cut cannot be read" in told[0]
+    assert told[1] == "no run of museum and pipeline, which was asked for"
+
+
+def test_what_nobody_asked_for_is_no_guarantee_of_a_scenario(tmp_path: Path) -> None:
+    """An order that nobody asked for is not in the matrix; a part that was not executed is."""
+    excused = Finding(
+        checker="order_per_key", kind=Kind.GUARANTEE, verdict=Verdict.PASS, summary="Excused.",
+        compared={"records": 5}, excused={NOT_ASKED: 3},
+    )  # fmt: skip
+    others = [each for each in document().findings if each.checker != "order_per_key"]
+    findings = [each.model_dump() for each in (*others, excused)]
+    store(tmp_path, "a", findings=findings, not_executed=[NotExecutedPart(part="metrics", reason="no agent")])
+    (line,) = certified(tmp_path).scenarios
+
+    assert "order_per_key" not in line.guarantees
+    assert line.not_executed == {"metrics": 1}
+
+
+def test_a_recovery_that_never_came_ranks_above_all(tmp_path: Path) -> None:
+    """Median and worst are of all runs; never is no number."""
+    quick = document().recovery[0]
+    slow = quick.model_copy(update={"first_ack_s": None})
+    for name, each in (("a", slow), ("b", slow), ("c", quick)):
+        store(tmp_path, name, recovery=[each.model_dump()])
+    (line,) = certified(tmp_path).recovery
+
+    assert (line.runs, line.never, line.median_s, line.worst_s) == (3, 2, None, None)
+
+
+def test_kills_are_summed_over_the_runs(tmp_path: Path) -> None:
+    """Each class once, with all that was planted of it."""
+    for name in ("a", "b"):
+        store(tmp_path, name, table=sharp(name))
+    found = certified(tmp_path)
+
+    assert [(kill.defect, kill.planted, kill.caught) for kill in found.kills] == [
+        ("a record dropped", 4, 4),
+        ("a fence missing", 4, 4),
+    ]
+    assert [(legal.change, legal.made, legal.alarms) for legal in found.legal] == [("read twice", 4, 0)]
+
+
+@pytest.mark.parametrize(
+    ("tally", "said"),
+    [
+        (None, ("", "–")),
+        (Tally(held=3), ("pass", "✓ 3")),
+        (Tally(held=3, broken=1), ("fail", "✗ 1 of 4")),
+        (Tally(held=3, unknown=2), ("unknown", "? 2 of 5")),
+        (Tally(), ("unknown", "? 0")),
+    ],
+)
+def test_a_field_says_the_worst_that_was_seen(tally: Tally | None, said: tuple[str, str]) -> None:
+    """One broken run among many is what the reader sees."""
+    assert cell(tally) == said
+
+
+def test_the_page_says_what_the_certificate_says(tmp_path: Path) -> None:
+    """Verdict and doubts; hostile words are harmless; no script, and nothing from elsewhere."""
+    store(three(tmp_path), "d", scenario="<script>alert(1)</script>")
+    page = render(certified(tmp_path, "<b>bold"))
+
+    assert "NOT CERTIFIED" in page
+    assert "No run of &lt;b&gt;bold, which was asked for." in page
+    assert re.search(r"<script|<b>bold|src=|href=", page) is None
+
+
+def test_the_command_writes_both_and_ends_in_the_worst_code(tmp_path: Path) -> None:
+    """The page and its twin in JSON; on the terminal the sentence and what stands in the way."""
+    store(tmp_path / "runs", "a")
+    out = tmp_path / "out"
+    told = harness("certify", str(tmp_path / "runs"), "--out", str(out))
+
+    assert told.returncode == ExitCode.UNKNOWN
+    assert told.stdout.startswith("UNKNOWN: Not certified: no run was calibrated")
+    assert json.loads((out / "certificate.json").read_text())["schema"] == "edge-harness/certificate/1"
+    assert (out / "certificate.html").read_text().startswith("<!doctype html>")
+
+
+def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
+    """No run at all; a folder that cannot be made."""
+    store(tmp_path / "runs", "a")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "taken").touch()
+    nothing = harness("certify", str(tmp_path / "empty"))
+    nowhere = harness("certify", str(tmp_path / "runs"), "--out", str(tmp_path / "taken" / "inside"))
+
+    assert (nothing.returncode, nowhere.returncode) == (ExitCode.BAD_INPUT, ExitCode.BAD_INPUT)
+    assert "there is no stored run in" in nothing.stderr
+    assert "cannot write" in nowhere.stderr
+    assert "Traceback" not in nothing.stderr + nowhere.stderr
