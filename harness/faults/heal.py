@@ -23,9 +23,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -36,9 +34,9 @@ from pathlib import Path
 
 from harness.clock import MONOTONIC
 from harness.faults import clusters_left as in_kind
+from harness.faults.ending import end_harness, kill
 from harness.faults.journal import open_faults
 from harness.faults.observed import (
-    PROC,
     Marked,
     innermost_pid,
     marked_processes,
@@ -63,8 +61,6 @@ from harness.stack.machine_disks import MachineDisk
 from harness.stack.reconciliation import Paused, paused, resume_of
 
 LEASE_SECONDS = 5.0
-ABORT_SECONDS = 20.0
-KILL_SECONDS = 5.0
 NOTHING, LEFT_BEHIND = 0, 4
 _UNDO_SECONDS = 10.0
 _CLUSTER = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)?\Z")
@@ -139,12 +135,14 @@ def heal(*, abort: bool = False, only: str = "", folders: Sequence[Path] = (), s
     are read for faults that were never healed.
     Returns 0, or 4 when something could not be undone.
     """
+    if abort:
+        _end_harnesses(survey(only), say)
     before = survey(only)
     _describe("found", before, say)
     for run in before:
         if run.is_healthy and not abort:
             continue
-        for words, undo in _undoings(run, abort=abort, others=_living(before, run)):
+        for words, undo in _undoings(run, others=_living(before, run)):
             _isolated(words, undo, say)
         _tell_kept(run, _living(before, run), say)
     after = survey(only) if before else []
@@ -208,10 +206,15 @@ def _beats(heartbeat: Path) -> bool:
     return False
 
 
-def _undoings(run: Run, *, abort: bool, others: Sequence[Run] = ()) -> list[tuple[str, Callable[[], None]]]:
+def _end_harnesses(runs: Sequence[Run], say: Say) -> None:
+    """What they leave is looked for afterwards: until then it is theirs."""
+    for run in runs:
+        if run.harness > 0:
+            _isolated(f"end run {run.run} (harness {run.harness})", partial(end_harness, run.harness), say)
+
+
+def _undoings(run: Run, *, others: Sequence[Run] = ()) -> list[tuple[str, Callable[[], None]]]:
     todo: list[tuple[str, Callable[[], None]]] = []
-    if abort and run.harness > 0:
-        todo.append((f"end run {run.run} (harness {run.harness})", partial(_end_harness, run)))
     todo += [(f"resume {_named(process)}", partial(_resume, process)) for process in run.stopped]
     # As long as the rules are there clients are told that a proxy's connections ended.
     todo += [(f"end the proxy of {_named(process)}", partial(_kill, process)) for process in run.proxies]
@@ -279,26 +282,12 @@ def _isolated(words: str, undo: Callable[[], None], say: Say) -> None:
         say(f"  {words}: done")
 
 
-def _end_harness(run: Run) -> None:
-    os.kill(run.harness, signal.SIGTERM)
-    os.kill(run.harness, signal.SIGCONT)  # a stopped harness cannot hear
-    deadline = time.monotonic() + ABORT_SECONDS
-    while time.monotonic() < deadline and (PROC / str(run.harness)).exists():
-        MONOTONIC.sleep(0.05)
-
-
 def _resume(process: Marked) -> None:
     resume(process.pid, process.ticks)
 
 
 def _kill(process: Marked) -> None:
-    """End *process*, and return when it is gone: what is found afterwards must not count the dying."""
-    if start_ticks(process.pid) != process.ticks:
-        return
-    os.kill(process.pid, signal.SIGKILL)
-    deadline = time.monotonic() + KILL_SECONDS
-    while time.monotonic() < deadline and stat_fields(process.pid)[:1] not in ([], ["Z"], ["X"]):
-        MONOTONIC.sleep(0.01)
+    kill(process.pid, process.ticks)
 
 
 def _delete(network: Network) -> None:

@@ -146,7 +146,7 @@ def test_disks_of_claims_and_limits_of_pods_are_told_and_undone() -> None:
     limited = LimitedPod("edge-kafka-1", (("kubectl", "patch", "pod"),))
     run = Run("r1", "", (), (), (), 4711, beats=False, claims=(hurt,), limited=(limited,))
 
-    words = [words for words, _ in _undoings(run, abort=False)]
+    words = [words for words, _ in _undoings(run)]
     assert words == [f"restore the disk {hurt.name}", "give edge-kafka-1 its limits back"]
     assert ["limited: edge-kafka-1", f"disk not whole: {hurt.name}"] == heal._faults_of(run)
     said: list[str] = []
@@ -166,7 +166,7 @@ def test_machines_are_opened_before_their_cluster_is_deleted() -> None:
     kept = Marked(8, 1, "S", "r1", "", "edge-kafka-1", "java", cluster="edge-harness/edge")
     run = Run("r1", "", (kept,), (), (), 0, beats=False)
 
-    words = [words for words, _ in _undoings(run, abort=False)]
+    words = [words for words, _ in _undoings(run)]
     assert words == [
         f"{what} edge-harness/edge"
         for what in (

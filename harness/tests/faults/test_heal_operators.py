@@ -28,12 +28,10 @@ def test_what_is_cluster_wide_stays_while_another_run_uses_the_cluster(
     last = "remove what is cluster-wide in edge-harness"
     said: list[str] = []
 
-    assert [words for words, _ in _undoings(gone, abort=False, others=heal._living([gone, other], gone))][
+    assert [words for words, _ in _undoings(gone, others=heal._living([gone, other], gone))][
         -1
     ] == "delete the disks of edge-harness/edge"
-    assert [words for words, _ in _undoings(gone, abort=False, others=heal._living([gone, dead], gone))][
-        -1
-    ] == last
+    assert [words for words, _ in _undoings(gone, others=heal._living([gone, dead], gone))][-1] == last
     heal._tell_kept(gone, [other], said.append)
     heal._tell_kept(gone, [], said.append)
     assert said == [f"  kept for another run in edge-harness: {', '.join(kubectl.wide)}"]
@@ -47,7 +45,7 @@ def test_what_an_operator_leaves_alone_is_found_without_a_journal(
     kubectl.kafkas = {"edge-kafka": {PAUSE: "true", MARK: "true"}, "another": {PAUSE: "true"}}
     mine = Marked(8, 1, "S", "r1", "", "edge-kafka-1", "java", cluster="edge-harness/edge")
     stuck = Run("r1", "", (mine,), (), (), 4711, beats=False)
-    todo = dict(_undoings(stuck, abort=False))
+    todo = dict(_undoings(stuck))
 
     assert list(todo) == ["resume Kafka edge/edge-kafka"]
     assert heal._faults_of(stuck) == ["left alone by its operator: Kafka edge/edge-kafka"]
