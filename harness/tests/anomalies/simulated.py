@@ -96,10 +96,11 @@ class World:
         chance: decides everything.
         steps: how many operations each client makes.
         partitions: how many logs there are.
+        eager: whether every poll is handed all that is there, or a part of it.
     """
 
-    def __init__(self, chance: Random, *, steps: int = 12, partitions: int = 2) -> None:
-        self.chance, self.steps = chance, steps
+    def __init__(self, chance: Random, *, steps: int = 12, partitions: int = 2, eager: bool = False) -> None:
+        self.chance, self.steps, self.eager = chance, steps, eager
         self.operations: list[Operation] = [History()]
         self.logs = [Log() for _ in range(partitions)]
         self._now = 0
@@ -219,7 +220,7 @@ class World:
         yield
         committed = reader not in (UNCOMMITTED, LAST_UNCOMMITTED)
         end = log.stable if committed else len(log.entries)
-        until = end if whole else max(first, min(end, first + self.chance.randint(0, 5)))
+        until = end if whole or self.eager else max(first, min(end, first + self.chance.randint(0, 5)))
         records = log.read(first, until, committed=committed)
         yield
         self._say(
