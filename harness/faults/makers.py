@@ -30,9 +30,20 @@ from harness.faults.storage import DiskAt, DiskFault, Mounted, OnMachine
 from harness.faults.throttle import delay_of, rate_of
 from harness.faults.unattended import Unattended
 from harness.stack.delays import UNTRIED
+from harness.stack.netns import Onlooker
 from harness.stack.orchestrated import HasVolumes, Machines, Orchestrated, Orchestrator
 from harness.stack.proxies import HasProxies
-from harness.stack.seams import HasDelays, HasDisk, HasGate, Node, Passive, Service, Stack, Supervised, Wired
+from harness.stack.seams import (
+    HasDelays,
+    HasDisk,
+    HasGate,
+    Node,
+    Passive,
+    Service,
+    Stack,
+    Supervised,
+    Wired,
+)
 from harness.stack.temporary_gate import TemporaryGate
 from harness.stack.toxiproxy import Toxiproxy
 
@@ -140,11 +151,11 @@ def _cut(hit: Hit) -> Mechanism:
 
 def _loss(hit: Hit) -> Mechanism:
     spec, nodes, share = hit.spec, hit.stack.nodes, _given(hit.spec.share)
-    # What is only an address loses nothing of its own.
-    peers = tuple(name for name in hit.peers if not isinstance(nodes[name], Passive))
+    # What is only an address, or has no packet filter of ours, loses nothing of its own.
+    peers = tuple(name for name in hit.peers if not isinstance(nodes[name], Passive | Onlooker))
     if not peers:
         what = f"{', '.join(hit.peers)} cannot lose packets here"
-        raise NotExpressible(what, why="it is only an address", fix="cut it off: partition(…)")
+        raise NotExpressible(what, why="no packet is filtered there", fix="cut it off: partition(…)")
     sides = (hit.target, peers)
     return loss_between(
         hit.cuts, hit.number, nodes, sides, direction=spec.direction, share=share, touched=hit.through

@@ -20,7 +20,7 @@ from harness.errors import NotExpressible, StackError
 from harness.stack.agent import NOTES
 from harness.stack.agents import AGENT, Agent, beating
 from harness.stack.api import Api
-from harness.stack.netns import Observer
+from harness.stack.netns import Onlooker
 from harness.stack.owned import Manifest, run_label, stamped
 from harness.stack.pods import Address, PodLike
 from harness.stack.pods_seen import PodSeen
@@ -93,9 +93,9 @@ class ThroughAgents:
             found.append(Address("api", "api", server, (443,)))
         return tuple(found)
 
-    def observer(self) -> Observer:
+    def observer(self) -> Onlooker:
         """The harness's own pod."""
-        return Observer(self.own)
+        return Onlooker(self.own)
 
     def _placed(self, name: str) -> Placed | None:
         """Where the pod *name* is; a machine that had none of ours gets its agent now."""
@@ -191,7 +191,7 @@ class BlindNode:
 
         What it can reach nobody can tell: it counts as closed beforehand, so nothing is concluded from it.
         """
-        return address == self.address and Observer("").can_connect(address, port, seconds=seconds)
+        return address == self.address and Onlooker("").can_connect(address, port, seconds=seconds)
 
     def main(self) -> BlindProcess:
         """Its container, as the API server tells of it."""

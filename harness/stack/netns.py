@@ -83,6 +83,11 @@ class Observer:
         return connects(self.open_socket(socket.SOCK_STREAM), address, port, seconds)
 
 
+@dataclass(frozen=True)
+class Onlooker(Observer):
+    """Where the harness stands in a pod without rights: it sees, and filters no packet of its own."""
+
+
 def build_network(observer: Observer, nodes: Sequence[NamespaceNode], *, prefix: int) -> None:
     """Make the bridge and one namespace with one interface for each node.
 

@@ -304,7 +304,11 @@ def test_ctrl_c_is_passed_on(place: Drill, tmp_path: Path) -> None:
 
 def test_an_agent_that_dies_is_started_again(place: Drill, tmp_path: Path) -> None:
     """Its container is the kubelet's to restart; the fault it held stays proven, or the run says not."""
-    words = story(tmp_path / "own", "short_cut", CUT.replace("seconds=120", "seconds=15"))
+    words = story(
+        tmp_path / "own",
+        "short_cut",
+        CUT.replace("long_cut", "short_cut").replace("seconds=120", "seconds=15"),
+    )
     with place.running(*words) as user:
         assert user.stdout is not None
         heard(user.stdout, "proven:")

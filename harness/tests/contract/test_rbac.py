@@ -278,12 +278,15 @@ def test_the_orchestrators_faults_need_what_their_row_says(
     as_account: As, admin: Path, strike: Strike, made: Callable[[KubernetesOrchestrator], None]
 ) -> None:
     """Made and undone on a real pod under the row of their kind and nothing but looking beside it."""
-    Api(admin.read_text(), NAMESPACE, guest=RUN).apply(a_stack())
-    granted = needed([strike], [])
-    api = as_account(granted)
-    wait_for(lambda: _standing(api), what="the pod", seconds=90, every=0.25)
+    standing = Api(admin.read_text(), NAMESPACE, guest=RUN)
+    standing.apply(a_stack())
+    try:
+        api = as_account(needed([strike], []))
+        wait_for(lambda: _standing(api), what="the pod", seconds=90, every=0.25)
 
-    made(KubernetesOrchestrator(api))
+        made(KubernetesOrchestrator(api))
+    finally:
+        standing.close()
 
 
 def _standing(api: Api) -> None:

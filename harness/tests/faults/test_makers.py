@@ -33,6 +33,7 @@ from harness.faults.selectors import Selector, broker, together
 from harness.faults.signals import Death
 from harness.faults.spec import FaultSpec, kill
 from harness.faults.unattended import Unattended
+from harness.stack.netns import Onlooker
 from harness.stack.orchestrated import Attention
 from harness.tests.faults.fakes import FakeStack
 from harness.tests.faults.orchestrated import PodStack
@@ -152,7 +153,18 @@ def test_what_is_only_an_address_loses_nothing(peers: Selector) -> None:
     assert not [block for block in lossy.cut.blocks if "10.96.0.1" in block.address or block.node == "api"]
 
 
+def test_a_harness_without_rights_loses_nothing_itself() -> None:
+    """In somebody's cluster its pod filters no packet: the others lose theirs, and its own come through."""
+    stack = PodStack()
+    stack.nodes = {**stack.nodes, "observer": Onlooker("198.18.0.99")}
+    lossy = made(loss(broker(1)), stack)
+
+    assert isinstance(lossy, Loss)
+    assert "broker-2" in {block.node for block in lossy.cut.blocks}
+    assert not [each for each in lossy.cut.blocks if each.node == "observer" or each.address == "198.18.0.99"]
+
+
 def test_a_loss_to_an_address_alone_is_not_expressible() -> None:
     """Nothing would be lost, so it is said, with what can be done instead."""
-    with pytest.raises(NotExpressible, match="api cannot lose packets here: it is only an address"):
+    with pytest.raises(NotExpressible, match="api cannot lose packets here: no packet is filtered there"):
         made(loss(broker(1), api_server()))
