@@ -113,6 +113,9 @@ def _doubts(
 def _missing(gathered: Gathered, needs: Sequence[str]) -> Iterator[str]:
     for damaged in gathered.damaged:
         yield f"the run in {damaged.path} cannot be read: {damaged.why}"
+    for name, times in Counter(run.name for run in gathered.runs).items():
+        if times > 1:
+            yield f"{name} is there {times} times, and is one run"
     if absent := sorted({*needs} - {run.document.scenario for run in gathered.runs}):
         yield f"no run of {listing(absent)}, which was asked for"
     for run in gathered.runs:

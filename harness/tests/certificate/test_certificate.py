@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,6 +155,13 @@ def test_runs_of_two_products_certify_neither(tmp_path: Path) -> None:
     store(three(tmp_path), "newer", parts=PARTS | {"kafka": "3.9.1"})
 
     assert certified(tmp_path).doubts == ("the runs are of different products: kafka is 3.5.1 and 3.9.1",)
+
+
+def test_a_copy_of_a_run_is_no_other_run(tmp_path: Path) -> None:
+    """The same run in two folders proves nothing twice."""
+    shutil.copytree(three(tmp_path) / "a", tmp_path / "copy")
+
+    assert certified(tmp_path).doubts == ("a is there 2 times, and is one run",)
 
 
 def test_what_was_asked_for_and_cannot_be_read_is_told(tmp_path: Path) -> None:
