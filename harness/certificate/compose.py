@@ -113,6 +113,8 @@ def _doubts(
 def _missing(gathered: Gathered, needs: Sequence[str]) -> Iterator[str]:
     for damaged in gathered.damaged:
         yield f"the run in {damaged.path} cannot be read: {damaged.why}"
+    if all(run.document.expect == "broken" for run in gathered.runs):
+        yield "no run expects anything to hold"
     for name, times in Counter(run.name for run in gathered.runs).items():
         if times > 1:
             yield f"{name} is there {times} times, and is one run"

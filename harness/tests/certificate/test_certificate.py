@@ -134,6 +134,13 @@ def test_a_control_that_found_nothing_leaves_the_others_open(tmp_path: Path) -> 
     assert found.doubts == ("blind had to find something broken, and did not",)
 
 
+def test_controls_alone_certify_nothing(tmp_path: Path) -> None:
+    """They show that the harness sees what is broken, and nothing of what holds."""
+    store(tmp_path, "control", broken, expect="broken", table=sharp("control"))
+
+    assert certified(tmp_path).doubts == ("no run expects anything to hold",)
+
+
 def test_without_a_calibration_nothing_is_certified(tmp_path: Path) -> None:
     """Nobody knows what the checkers would have noticed."""
     store(tmp_path, "a")
