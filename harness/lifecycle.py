@@ -28,6 +28,7 @@ from harness.display import Display
 from harness.errors import BadInput, HarnessError, MissingAbility
 from harness.faults.injection import Injector
 from harness.faults.journal import Journal
+from harness.faults.prepare import OPERATED_SECONDS, READY_SECONDS
 from harness.faults.watchdog import Watch
 from harness.findings import RunDocument
 from harness.history import parts
@@ -171,7 +172,9 @@ def _standing(order: Order, log: EventLog, display: Display, interrupts: Interru
         for text in stack.notes:
             log.append(Noted(t=MONOTONIC.now(), wall=wall_label(), text=text))
         journal = ends.enter_context(contextlib.closing(Journal(directory.journal)))
-        injector = ends.enter_context(contextlib.closing(Injector(stack, journal, check=stack.check)))
+        patience = OPERATED_SECONDS if order.definition.operated else READY_SECONDS
+        made = Injector(stack, journal, check=stack.check, ready_seconds=patience)
+        injector = ends.enter_context(contextlib.closing(made))
         run = LiveRun(order, stack, injector, log, display, interrupts)
         ends.callback(run.close)
         yield run

@@ -21,6 +21,9 @@ from harness.stack.orchestrated import Orchestrated
 from harness.stack.seams import Stack, Strike
 
 READY_SECONDS = 120.0
+OPERATED_SECONDS = 420.0
+"""Where an operator makes pods anew: one that was killed may see a missing pod only at its next resync, which
+Strimzi's StrimziPodSetController makes every five minutes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,11 @@ class StackDefinition(Frozen):
         """What runs, in words: ``Kafka 3.5.1, Flink 1.17.2``."""
         return f"Kafka {self.kafka.version}" + (f", Flink {self.flink.version}" if self.flink else "")
 
+    @property
+    def operated(self) -> bool:
+        """Whether an operator makes some of its pods."""
+        return self.kubernetes is not None and bool(self.kubernetes.operators)
+
     def operator_of(self, component: str) -> OperatorDefinition | None:
         """The operator that runs *component*; None: it runs from images and files of the harness."""
         operators = self.kubernetes.operators.values() if self.kubernetes is not None else ()
