@@ -13,7 +13,7 @@ from harness.checkers.guarantees import records
 from harness.findings import MAX_WITNESSES, FaultOutcome, Finding, Witness
 from harness.journal_entry import JournalEntry
 from harness.ledger.evidence import Evidence
-from harness.model import Phase, PhaseEntered
+from harness.model import JobStarted, Phase, PhaseEntered
 from harness.verdict import Kind, Verdict
 
 
@@ -128,7 +128,16 @@ def check_healing(evidence: Evidence, faults: tuple[Disturbance, ...]) -> Findin
 
 
 def _was_disturbed(evidence: Evidence) -> bool:
-    return any(isinstance(event, PhaseEntered) and event.phase is Phase.DISTURB for event in evidence.events)
+    """Whether there was a disturbance that was no upgrade: in one a job starts anew, without any fault."""
+    disturbed = False
+    for event in evidence.events:
+        if isinstance(event, PhaseEntered):
+            if disturbed:
+                return True
+            disturbed = event.phase is Phase.DISTURB
+        elif isinstance(event, JobStarted):
+            disturbed = False
+    return disturbed
 
 
 def _missing() -> Finding:

@@ -12,7 +12,7 @@ from harness.checkers.compose import judge
 from harness.errors import EvidenceError, ExitCode
 from harness.findings import RunDocument
 from harness.ledger.evidence import Evidence, load
-from harness.model import Aborted, Event, LoadPlanned, PhaseEntered, RunEnded, RunStarted
+from harness.model import Aborted, Event, JobStarted, LoadPlanned, PhaseEntered, RunEnded, RunStarted
 from harness.rundir import RunDirectory
 from harness.tests.checkers.build import (
     WALL,
@@ -104,6 +104,21 @@ def test_a_disturbed_run_without_a_journal_is_unknown() -> None:
     document = judged(replace(passing_evidence(), journal=()))
 
     assert (Verdict.UNKNOWN, ExitCode.UNKNOWN) == (document.verdict, document.exit_code)
+
+
+@pytest.mark.parametrize(("started_s", "found"), [(20.0, []), (10.0, [Verdict.UNKNOWN])])
+def test_an_upgrade_of_the_job_is_a_disturbance_without_a_fault(
+    started_s: float, found: list[Verdict]
+) -> None:
+    """Its phase of disturbance holds the job's new start, and needs no fault; one without either does."""
+    quiet = replace(passing_evidence(), journal=())
+    started = JobStarted(
+        t=at(started_s), wall=WALL, job_id="2", jar="edge", jar_sha256="", main="edge.Main", arguments=()
+    )
+    events = sorted((*quiet.events, started), key=lambda event: event.t)
+    document = judged(replace(quiet, events=tuple(events)))
+
+    assert [each.verdict for each in document.findings if each.checker == "faults_observed"] == found
 
 
 def test_a_user_who_aborts_gets_130() -> None:
