@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from harness.names import AnomalyName, GuaranteeName
 
@@ -89,6 +89,12 @@ class Budgets(Frozen):
     late_share: float | None = None
     rss_mb: float | None = None
     cpu_percent: float | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unbounded(cls, given: object) -> object:
+        """A setting that says ``none`` takes a budget back."""
+        return None if given == "none" else given
 
 
 class _Event(Frozen):

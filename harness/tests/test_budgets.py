@@ -9,6 +9,7 @@ from typing import Unpack
 import pytest
 
 from harness.bundle import fixtures, scenarios
+from harness.errors import BadInput
 from harness.load.request import LoadOptions, LoadRequest
 from harness.model import Budgets
 from harness.rehearsal import Rehearsal
@@ -86,3 +87,11 @@ def test_what_goes_wrong_on_purpose_is_within_the_budgets(scenario: Scenario) ->
     assert budgets.late_share is not None
     assert load.poison_share * 2 <= budgets.error_share
     assert load.late_share + lagging + 0.1 <= budgets.late_share
+
+
+def test_a_budget_can_be_taken_back() -> None:
+    """What is set to ``none`` is measured and not judged; what a verdict cannot do without stays a number."""
+    assert read_definition(STACKS, "edge", {}).budgets.result_p99_ms is not None
+    assert read_definition(STACKS, "edge", {"budgets.result_p99_ms": "none"}).budgets.result_p99_ms is None
+    with pytest.raises(BadInput, match=r"budgets.load_reached .* does not fit"):
+        read_definition(STACKS, "edge", {"budgets.load_reached": "none"})
