@@ -92,7 +92,7 @@ def test_what_vector_refuses_is_told_in_its_words(tmp_path: Path) -> None:
 
     if HERE:
         assert code == 254, said[-3000:]
-        assert "vector refuses vector.toml: " in said
+        assert f"vector refuses {config}: " in said
         assert 'Unknown bucket: "no-such-bucket"' in said
     else:
         assert code == 0, said[-3000:]
