@@ -5,7 +5,6 @@ It joins the group before it takes anything. Standard library only: agents run i
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -18,7 +17,9 @@ from harness.stack.seams import Process
 
 # It waits until it is in the group, then takes 4 MiB at a time; the touch makes each page real.
 FILL = "import sys; sys.stdin.read(1); held = []\nwhile True: held.append(bytearray(b'x') * (4 << 20))"
-LAST_TO_DIE = "-999"
+SCORES = ("-999", "0")
+"""The last that the kernel kills, which not everybody may ask for; no worse than others."""
+
 GROUPS = (Path("/sys/fs/cgroup"),)
 BEYOND = (*GROUPS, PROC / "1/root/sys/fs/cgroup")
 """Where groups are seen by whoever has the machine's processes in sight, but a mount of his own."""
@@ -74,9 +75,17 @@ def join(filler: subprocess.Popen[bytes], group: Path) -> None:
         OSError: the group takes no process.
     """
     assert filler.stdin is not None
-    # It inherits from an agent, which the kernel would kill before all others: it is to be the last.
-    with contextlib.suppress(PermissionError):
-        (PROC / str(filler.pid) / "oom_score_adj").write_text(LAST_TO_DIE)
+    _spare(filler.pid)
     (group / "cgroup.procs").write_text(str(filler.pid))
     filler.stdin.write(b"x")
     filler.stdin.close()
+
+
+def _spare(pid: int) -> None:
+    """Have the kernel kill others first: a process of an agent's pod inherits the worst score of all."""
+    for score in SCORES:
+        try:
+            (PROC / str(pid) / "oom_score_adj").write_text(score)
+        except PermissionError:
+            continue
+        return
