@@ -73,10 +73,9 @@ def _judged(what: str, asked: Asked, times: int) -> list[Figure]:
         folder = _linked(cached(asked), Path(scratch), asked.partitions, times)
         repeats = REPEATS if times == 1 else 1
         best = min((_judge(folder, asked, times) for _ in range(repeats)), key=lambda cost: cost.seconds)
-        sort = _argsort_seconds(folder)
+        sort = times * _argsort_seconds(cached(asked))  # of the linked folders there is one of each
     records = asked.records * times
-    most = MOST_TRANSACTIONS if asked.transactions else BOUNDS.get(records, (None,))[0]
-    memory = BOUNDS.get(records, (None, None))[1]
+    bounds = (MOST_TRANSACTIONS, None) if asked.transactions else BOUNDS.get(records, (None, None))
     how = (
         f"best of {repeats}, 2 processes, {best.cpu_seconds:.1f} processor seconds, "
         f"{2 * records / best.cpu_seconds / 1e6:.1f} M rows a core-second, load average {best.load:.0f}"
@@ -84,8 +83,8 @@ def _judged(what: str, asked: Asked, times: int) -> list[Figure]:
     name, ratio = f"judging {records:,} {what}", best.cpu_seconds / sort
     alone = f"argsort of 64-bit ids already in memory: {sort:.1f} processor seconds"
     return [
-        _bound(name, best.seconds, most, "s", how),
-        _bound(f"{name}: memory of all processes", best.peak_mb, memory, "MB", "shared counted once"),
+        _bound(name, best.seconds, bounds[0], "s", how),
+        _bound(f"{name}: memory of all processes", best.peak_mb, bounds[1], "MB", "shared counted once"),
         Figure(f"{name}: against np.argsort", f"{ratio:.1f} times its processor seconds", "", None, alone),
     ]
 
