@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -61,12 +62,21 @@ def test_every_check_is_explained() -> None:
     assert told == [check.__name__ for check in (*ALWAYS, *WHERE_TOLD)]
 
 
-def test_the_example_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "operations"), [(0, 7), (1, 25)])
+def test_an_example_passes(tmp_path: Path, number: int, operations: int) -> None:
     """What the page says of it is what the command says."""
-    (example,) = blocks(PAGE, "jsonl")
     path = tmp_path / "history.jsonl"
-    path.write_text(example)
+    path.write_text(list(blocks(PAGE, "jsonl"))[number])
     done = CliRunner().invoke(commands, ["verify", "--history", str(path)], standalone_mode=False)
 
-    assert done.output.startswith("PASS: 7 operations")
+    assert done.output.startswith(f"PASS: {operations} operations")
     assert done.return_value == 0
+
+
+def test_the_examples_have_every_operation_with_every_outcome() -> None:
+    """A reader who writes a history of his own finds each line to copy."""
+    lines = [json.loads(line) for line in list(blocks(PAGE, "jsonl"))[1].splitlines()]
+    told = {(line["op"], line.get("outcome", "")) for line in lines}
+    ends = {(kind, end) for kind in ("send", "transaction", "commit") for end in ("ok", "fail", "unknown")}
+
+    assert told == ends | {(kind, "") for kind in ("history", "reader", "move", "poll", "fence")}
