@@ -68,6 +68,7 @@ def commit_ahead(facts: Facts) -> Found:
     commits = facts.columns.commits
     handed = _handed(facts)
     unread = (handed != NONE) & (commits.offset > handed)
+    unread[unread] = [not _committed_before(facts, row) for row in np.flatnonzero(unread).tolist()]
     undurable = (commits.durable != NONE) & (commits.offset > commits.durable)
     rows = np.flatnonzero((unread | undurable) & (commits.outcome != Outcome.FAIL))
     return Found(
@@ -78,6 +79,14 @@ def commit_ahead(facts: Facts) -> Found:
         held=f"None of {counted(len(commits.op), 'commit')} was ahead of its member.",
         broken=f"{counted(len(rows), 'commit')} ahead of what their member had been handed or handed on.",
     )
+
+
+def _committed_before(facts: Facts, row: int) -> bool:
+    """Whether the group stood there or beyond already: a member that was given it there may say so again."""
+    commits = facts.columns.commits
+    mine = (commits.group == commits.group[row]) & (commits.log == commits.log[row])
+    done = (commits.outcome == Outcome.OK) & (commits.done < commits.invoked[row])
+    return bool((mine & done & (commits.offset >= commits.offset[row])).any())
 
 
 def _handed(facts: Facts) -> Ints:

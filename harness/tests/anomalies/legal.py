@@ -70,6 +70,19 @@ LEGAL: dict[str, Telling] = {
             .fence(2)
         )
     ),
+    "a member commits again where another one had brought its group": (
+        lambda: (
+            both(Story())
+            .reads(9, mode="subscribe", group="g")
+            .reads(8, mode="subscribe", group="g")
+            .poll(0, 1, (0, 0))
+            .commits(1)
+            .poll(1, 2, (1, 1), reader=8)
+            .commits(2, reader=8)
+            .commits(2)
+            .fence(2)
+        )
+    ),
     "a group that began above what was there already": (
         lambda: (
             three(Story())
