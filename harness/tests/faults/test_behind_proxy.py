@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from harness.clock import MONOTONIC
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.behind_proxy import BehindProxy, behind_proxy
 from harness.faults.degrade import latency
@@ -24,46 +21,17 @@ from harness.faults.selectors import Selector, broker
 from harness.stack.delays import Delays
 from harness.stack.proxies import Delayer
 from harness.tests.faults.fakes import FakeNode, PipelineStack
+from harness.tests.faults.served import Server
 
 MS = 40
 OBSERVER = FakeNode("observer", "observer", "127.0.0.1")
 
 
 @dataclass
-class Port:
-    """A server on loopback that answers one byte, *seconds* later."""
-
-    seconds: float = 0.0
-    silent: bool = False
-    _socket: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
-
-    @property
-    def number(self) -> int:
-        """Where it listens."""
-        return int(self._socket.getsockname()[1])
-
-    def serve(self) -> None:
-        """Until it is closed."""
-        with contextlib.suppress(OSError):
-            while True:
-                with self._socket.accept()[0] as client:
-                    client.recv(100)
-                    MONOTONIC.sleep(self.seconds)
-                    if not self.silent:
-                        client.sendall(b"x")
-
-    def close(self) -> None:
-        """No further connection."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-
-@dataclass
 class FakeProxy:
     """A proxy at *front* that delays as it is told, unless the test spoils it."""
 
-    front: Port
+    front: Server
     told: int = 0
     obeys: bool = True
     refusal: str = ""
@@ -71,7 +39,7 @@ class FakeProxy:
     @property
     def port(self) -> int:
         """Where clients connect."""
-        return self.front.number
+        return self.front.port
 
     def commands(self, ms: int) -> tuple[str, ...]:
         """One."""
@@ -97,7 +65,7 @@ class FakeProxy:
 class Bench:
     """The mechanism around a port, and the proxy in front of it."""
 
-    own: Port
+    own: Server
     proxy: FakeProxy
     fault: BehindProxy
 
@@ -105,12 +73,12 @@ class Bench:
 @pytest.fixture(name="bench")
 def _bench() -> Iterator[Bench]:
     """One on which everything is as it should be."""
-    own, front = Port(), Port()
+    own, front = Server(), Server()
     threads = [threading.Thread(target=port.serve, daemon=True) for port in (own, front)]
     for thread in threads:
         thread.start()
     proxy = FakeProxy(front)
-    node = FakeNode("here", "s3", "127.0.0.1", (own.number,))
+    node = FakeNode("here", "s3", "127.0.0.1", (own.port,))
     fault = BehindProxy({"here": node}, {"here": proxy}, OBSERVER, MS, patience=0.1)
     yield Bench(own, proxy, fault)
     for port in (own, front):
@@ -127,7 +95,7 @@ class Fronted(PipelineStack):
     def __init__(self) -> None:
         super().__init__()
         behind = [name for name, node in self.nodes.items() if node.role in {"broker", "s3"}]
-        self.proxies: dict[str, Delayer] = {name: FakeProxy(Port()) for name in behind}
+        self.proxies: dict[str, Delayer] = {name: FakeProxy(Server()) for name in behind}
 
 
 def made(target: Selector) -> Mechanism:
@@ -162,7 +130,7 @@ def test_what_cannot_be_proven_is_not_made() -> None:
     node = FakeNode("here", "taskmanager", "127.0.0.1", (1,))
 
     with pytest.raises(NotExpressible, match="the delay could not be proven"):
-        behind_proxy({"here": node}, {"here": FakeProxy(Port())}, OBSERVER, MS)
+        behind_proxy({"here": node}, {"here": FakeProxy(Server())}, OBSERVER, MS)
 
 
 def test_a_delay_is_proven_and_its_end_too(bench: Bench) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from harness.clock import MONOTONIC
 from harness.errors import FaultError, MissingAbility, NotExpressible, StackError
 from harness.faults.cut import Cut
 from harness.faults.degrade import latency
@@ -34,6 +32,7 @@ from harness.faults.selectors import Selector, broker, clients
 from harness.faults.throttle import Throttle
 from harness.stack.delays import Delays
 from harness.tests.faults.fakes import FakeNode, PipelineStack
+from harness.tests.faults.served import Server
 
 MS = 20
 NO_NETEM = Delays(netem=False, toxiproxy=Path("/bin/toxiproxy-server"))
@@ -138,36 +137,6 @@ def test_a_port_behind_a_proxy_disturbs_no_other_fault() -> None:
         cuts.install(1, vias_at(HERE, [PEER], {9000: 61001}))
 
     assert not cuts.disturbs(HERE, PEER)
-
-
-@dataclass
-class Server:
-    """A server on loopback that answers one byte, *seconds* later; silent: it closes without an answer."""
-
-    seconds: float = 0.0
-    silent: bool = False
-    _socket: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._socket.getsockname()[1])
-
-    def serve(self) -> None:
-        """Until it is closed."""
-        with contextlib.suppress(OSError):
-            while True:
-                with self._socket.accept()[0] as client:
-                    client.recv(100)
-                    MONOTONIC.sleep(self.seconds)
-                    if not self.silent:
-                        client.sendall(b"x")
-
-    def close(self) -> None:
-        """No further connection."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
 
 
 @pytest.fixture
