@@ -1,12 +1,18 @@
-"""What answers, or does not, behind the proxies of a test: a server on loopback, for tests alone."""
+"""What stands behind the proxies and gates of a test: a server on loopback, a kernel that leads to them."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.clock import MONOTONIC
+from harness.tests.faults.fakes import FakeNode
+
+PEER = FakeNode("peer", "observer", "127.0.0.9")
 
 
 @dataclass
@@ -37,3 +43,22 @@ class Server:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+
+@dataclass
+class Kernel(FakeNode):
+    """A node whose nft tells of one set, with so many connections led and so many peers in it."""
+
+    led: int = 5
+    elements: int = 1
+    ruled: bool = True
+    to: int = 61001
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """A program that answers in nft's place."""
+        name = f"via_{self.ports[0]}_{self.to}"
+        elements = [{"elem": {"val": PEER.address}}] * self.elements
+        rule = [{"match": {"right": f"@{name}"}}, {"counter": {"packets": self.led}}]
+        items: list[object] = [{"set": {"name": name, "elem": elements}}, {"rule": {"expr": rule}}]
+        told = json.dumps({"nftables": items if self.ruled else []})
+        return [sys.executable, "-S", "-c", f"print({told!r})"]

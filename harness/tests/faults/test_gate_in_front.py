@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,10 +22,10 @@ from harness.faults.nft import Cuts, vias_at
 from harness.faults.prepare import prepare
 from harness.stack.seams import Service
 from harness.stack.temporary_gate import GATE_PORT, TemporaryGate
-from harness.tests.faults.fakes import FakeNode, FakeProcess, FakeService, PipelineStack
+from harness.tests.faults.fakes import FakeProcess, FakeService, PipelineStack
+from harness.tests.faults.served import PEER, Kernel
 from harness.tests.faults.test_gate import BODY
 
-PEER = FakeNode("peer", "observer", "127.0.0.9")
 STATUS = 503
 
 
@@ -121,24 +120,6 @@ class Refuser(http.server.BaseHTTPRequestHandler):
 
 
 @dataclass
-class Kernel(FakeNode):
-    """A node whose nft tells of one set, with so many connections led and so many peers in it."""
-
-    led: int = 5
-    elements: int = 1
-    ruled: bool = True
-
-    def enter(self, argv: Sequence[str]) -> list[str]:
-        """A program that answers in nft's place."""
-        name = f"via_{self.ports[0]}_{GATE_PORT}"
-        elements = [{"elem": {"val": PEER.address}}] * self.elements
-        rule = [{"match": {"right": f"@{name}"}}, {"counter": {"packets": self.led}}]
-        items: list[object] = [{"set": {"name": name, "elem": elements}}, {"rule": {"expr": rule}}]
-        told = json.dumps({"nftables": items if self.ruled else []})
-        return [sys.executable, "-S", "-c", f"print({told!r})"]
-
-
-@dataclass
 class FakeGate:
     """A gate that is as the test says."""
 
@@ -184,7 +165,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     server.status = STATUS  # type: ignore[attr-defined] # read by the handler
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     port = int(server.server_address[1])
-    kernel = Kernel("here", "s3", "127.0.0.1", (port,))
+    kernel = Kernel("here", "s3", "127.0.0.1", (port,), to=GATE_PORT)
     gate = FakeGate(tmp_path / "control", tmp_path / "stats", {port: GATE_PORT})
     nodes = {"here": kernel}
     cut = Cut(Cuts(nodes), 1, nodes, frozenset(vias_at(kernel, [PEER], gate.ports)), severed=frozenset())

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +30,7 @@ from harness.faults.selectors import Selector, broker, clients
 from harness.faults.throttle import Throttle
 from harness.stack.delays import Delays
 from harness.tests.faults.fakes import FakeNode, PipelineStack
-from harness.tests.faults.served import Server
+from harness.tests.faults.served import PEER, Kernel, Server
 
 MS = 20
 NO_NETEM = Delays(netem=False, toxiproxy=Path("/bin/toxiproxy-server"))
@@ -108,7 +106,6 @@ def test_a_node_without_an_observer_that_can_speak_is_not_delayed() -> None:
 
 
 HERE = FakeNode("here", "s3", "127.0.0.1")
-PEER = FakeNode("peer", "observer", "127.0.0.9")
 
 
 def test_a_redirection_is_sent_whole_renewed_and_cleared_away() -> None:
@@ -177,24 +174,6 @@ class FakeFront:
     def stop(self) -> None:
         """At once."""
         self.is_alive = False
-
-
-@dataclass
-class Kernel(FakeNode):
-    """A node whose nft tells of one set, with so many connections led and so many peers in it."""
-
-    led: int = 5
-    elements: int = 1
-    ruled: bool = True
-
-    def enter(self, argv: Sequence[str]) -> list[str]:
-        """A program that answers in nft's place."""
-        name = f"via_{self.ports[0]}_61001"
-        elements = [{"elem": {"val": PEER.address}}] * self.elements
-        rule = [{"match": {"right": f"@{name}"}}, {"counter": {"packets": self.led}}]
-        items: list[object] = [{"set": {"name": name, "elem": elements}}, {"rule": {"expr": rule}}]
-        told = json.dumps({"nftables": items if self.ruled else []})
-        return [sys.executable, "-S", "-c", f"print({told!r})"]
 
 
 @dataclass
