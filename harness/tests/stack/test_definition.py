@@ -211,3 +211,11 @@ def test_what_only_pods_have_is_not_set_elsewhere(key: str) -> None:
     """A stack of processes has no operators and no namespace; the answer names the platform that has."""
     with pytest.raises(BadInput, match=r"edge-kafka does not run in Kubernetes.*--platform kind"):
         read_definition(STACKS, "edge-kafka", {key: "x"})
+
+
+@pytest.mark.parametrize(
+    ("stack", "operated"), [("edge", False), ("edge-plain", False), ("edge-kafka-strimzi", True)]
+)
+def test_a_stack_tells_whether_an_operator_makes_its_pods(stack: str, *, operated: bool) -> None:
+    """Healing waits longer there: for the operator's own next look."""
+    assert read_definition(STACKS, stack, {}).operated is operated
