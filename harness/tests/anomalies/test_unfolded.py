@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from harness.anomalies.judge import judge
 from harness.anomalies.unfolded import unfolded
@@ -54,6 +54,7 @@ def any_of(found: dict[str, int], *names: str) -> bool:
 
 
 @settings(max_examples=100, deadline=None)
+@example([Batch(0, 1, 2, "holed"), Batch(0, 1, 1, "fine")], Reading(again=0, in_runs=False))
 @given(batches(LEGAL * 2 + ONCE), WHOLE)
 def test_both_agree_on_what_is_lost_repeated_or_made_up(drawn: list[Batch], reading: Reading) -> None:
     """Of a log read to its end: as many lost records, and the same kinds of trouble."""
@@ -64,7 +65,10 @@ def test_both_agree_on_what_is_lost_repeated_or_made_up(drawn: list[Batch], read
     assert any_of(other, "duplicate_log") == any_of(own, "no_duplicates")
     assert any_of(other, "phantom", "aborted_read") == any_of(own, "no_phantoms")
     if not own["no_duplicates"]:  # the first of several copies may lie before what was sent earlier
-        assert any_of(other, "nonmono_send", "ack_offset_mismatch") == any_of(own, "order_per_key")
+        disordered = any_of(other, "nonmono_send", "ack_offset_mismatch")
+        assert disordered >= any_of(own, "order_per_key")
+        if not own["no_loss"]:  # two may be acknowledged at one place when one is lost
+            assert disordered == any_of(own, "order_per_key")
 
 
 @settings(max_examples=60, deadline=None)
