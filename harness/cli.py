@@ -78,7 +78,7 @@ def run(  # noqa: PLR0913 - one for each option
     from harness import launch, platforms, seeds
     from harness.guards.gate import Asked
     from harness.rehearsal import plan_of
-    from harness.stack import enclosure
+    from harness.stack.namespaces import enclosure
 
     place = platforms.platform(platform)
     workers = () if load_workers is None else (f"load.workers={load_workers}",)

@@ -32,12 +32,12 @@ from harness.machine import (
     raise_limits,
     terminal,
 )
-from harness.stack import trial
 from harness.stack.artifacts import Jar, cache_folder, is_good, locked_versions, read_lock
 from harness.stack.definition import read_definition, stack_names
 from harness.stack.delays import Delays, delays_here
-from harness.stack.enclosure import search_path
 from harness.stack.java import find_java, java_for
+from harness.stack.namespaces import trial
+from harness.stack.namespaces.enclosure import search_path
 from harness.stack.software import locked_jars
 
 OLDEST_PYTHON = (3, 11)

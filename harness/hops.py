@@ -24,10 +24,10 @@ from harness.s3 import S3Client, check_access
 from harness.stack.booted import BootedStack
 from harness.stack.components import JobDefinition, TopicsDefinition, VectorDefinition
 from harness.stack.definition import StackDefinition
-from harness.stack.metrics_agent import MetricsAgent, account
-from harness.stack.objects import KeepsObjects
+from harness.stack.flink.pipeline import Pipeline, Settled, Start
+from harness.stack.objects.component import KeepsObjects
 from harness.stack.parts import Parts, bucket_of
-from harness.stack.pipeline import Pipeline, Settled, Start
+from harness.stack.vector.agent import MetricsAgent, account
 
 HopName = Literal["source", "results", "dead-letters", "late", "archive", "metrics"]
 Part = Literal["source", "results", "archive", "metrics"]

@@ -18,10 +18,10 @@ from pathlib import Path
 from harness import bundle
 from harness.errors import BadInput, MissingAbility
 from harness.rundir import unwritable
-from harness.stack import enclosure
 from harness.stack.artifacts import Jar, cache_folder, ensure, read_lock
 from harness.stack.definition import StackDefinition, base_folder, on_kubernetes, read_definition
 from harness.stack.java import IN_IMAGES, Java, find_java
+from harness.stack.namespaces import enclosure
 from harness.stack.parts import check_parts, find_parts
 from harness.stack.software import Software, installed, locked_jars
 

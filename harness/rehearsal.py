@@ -26,8 +26,8 @@ from harness.scenario import TOPIC, Scenario
 from harness.stack.assembly import listens_on
 from harness.stack.definition import StackDefinition
 from harness.stack.delays import Delays, delays_here
-from harness.stack.disks import disk_place
-from harness.stack.netns import NAMED, NamespaceNode, Observer
+from harness.stack.namespaces.disks import disk_place
+from harness.stack.namespaces.netns import NAMED, NamespaceNode, Observer
 from harness.stack.seams import Node
 from harness.transactions import TOPIC as TRANSACTIONS
 from harness.workloads.spec import Workload

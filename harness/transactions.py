@@ -15,7 +15,7 @@ from harness.ledger.fence import Topic, end_and_stable
 from harness.load.transaction import ABORTED, READY
 from harness.model import TransactionSettled
 from harness.rundir import private
-from harness.stack.kafka_admin import KafkaAdmin
+from harness.stack.kafka.admin import KafkaAdmin
 from harness.waiting import NotYet, wait_for
 
 TOPIC, PARTITIONS, IDENTITY = "transactions", 3, "edge-harness"

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import launch
 from harness.benchmarks.figures import SETTINGS
 from harness.errors import HarnessError
-from harness.stack import enclosure
+from harness.stack.namespaces import enclosure
 
 _RESULT = "HARNESS_BENCHMARK_RESULT"
 

@@ -36,11 +36,11 @@ from harness.rundir import EventLog, RunDirectory
 from harness.s3 import S3Client
 from harness.stack.artifacts import ensure, read_lock
 from harness.stack.definition import read_definition
-from harness.stack.disks import make_disk
-from harness.stack.enclosure import keeper
 from harness.stack.java import find_java
-from harness.stack.netns import NamespaceNode, Observer, build_network
-from harness.stack.objects import ObjectStore, StoreSoftware
+from harness.stack.namespaces.disks import make_disk
+from harness.stack.namespaces.enclosure import keeper
+from harness.stack.namespaces.netns import NamespaceNode, Observer, build_network
+from harness.stack.objects.component import ObjectStore, StoreSoftware
 
 RECORDS = 3_000_000
 LINES = 100_000

@@ -24,15 +24,15 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from harness import bundle, launch
 from harness.benchmarks.figures import Figure, table
 from harness.errors import HarnessError
-from harness.stack import cluster, gateway, images, machines
-from harness.stack.api import Api
 from harness.stack.booted import BootedStack
-from harness.stack.cluster import KindMachines
 from harness.stack.definition import StackDefinition
-from harness.stack.kubernetes import booted
+from harness.stack.flink.pipeline import Pipeline
+from harness.stack.kind import cluster, gateway, images, machines
+from harness.stack.kind.cluster import KindMachines
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.platform import booted
+from harness.stack.kubernetes.pods import OwnMachine
 from harness.stack.parts import Parts, find_parts
-from harness.stack.pipeline import Pipeline
-from harness.stack.pods import OwnMachine
 from harness.waiting import wait_for
 
 STACK, RUN = "edge", "benchmark-kind"

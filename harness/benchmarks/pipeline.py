@@ -25,11 +25,11 @@ from harness.clock import MONOTONIC
 from harness.load.engine import LoadEngine
 from harness.load.plan import LoadPlan
 from harness.stack.booted import BootedStack
-from harness.stack.enclosure import keeper
+from harness.stack.flink.pipeline import Pipeline
 from harness.stack.local import booted
-from harness.stack.objects import ObjectStore
+from harness.stack.namespaces.enclosure import keeper
+from harness.stack.objects.component import ObjectStore
 from harness.stack.parts import find_parts
-from harness.stack.pipeline import Pipeline
 from harness.waiting import NotYet, wait_for
 
 _PARTITIONS, _RECORD_BYTES = 12, 100

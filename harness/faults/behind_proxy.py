@@ -25,8 +25,8 @@ from harness.faults.lateness import (
 )
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.traffic import delay_bounds
-from harness.stack.proxies import Delayer
 from harness.stack.seams import Node, Wired
+from harness.stack.toxiproxy.proxies import Delayer
 from harness.waiting import wait_for
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.faults.shaping import remove
-from harness.stack import machine_disks
-from harness.stack.cluster_left import ran
-from harness.stack.machines import CORDONED, kubectl_of, network_of, start_all, states
+from harness.stack.kind import machine_disks
+from harness.stack.kind.machines import CORDONED, kubectl_of, network_of, start_all, states
+from harness.stack.kubernetes.cluster_left import ran
 
 SECONDS = 120.0
 """For one command about a whole cluster."""

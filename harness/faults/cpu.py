@@ -3,7 +3,8 @@
 The kubelet tells what it applied; beyond that the kernel is asked. A process of ours joins the group of the
 container and takes all the processor time that it gets: it must get some, no more than the limit, and the
 kernel must count that it throttled the group. For that second the pod shares its limit with it. The process
-carries the mark of a fault; the limits that the pod had stand on the pod itself (``harness.stack.resizing``).
+carries the mark of a fault; the limits that the pod had stand on the pod itself
+(``harness.stack.kubernetes.resizing``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.observed import FAULT, NODE, PROC, processor_seconds
 from harness.faults.pods import OnPods
-from harness.stack.resizing import UNLIMIT
+from harness.stack.kubernetes.resizing import UNLIMIT
 from harness.waiting import NotYet, wait_for
 
 _APPLIED_S = 30.0

@@ -16,7 +16,7 @@ from harness.errors import StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.pods import OnPods
 from harness.faults.reach import Pair, listed
-from harness.stack.policies import Denial
+from harness.stack.kubernetes.policies import Denial
 from harness.waiting import NotYet, wait_for
 
 ENFORCED_S = 15.0

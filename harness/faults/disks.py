@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.faults.observed import PROC
-from harness.stack import syscalls
+from harness.stack.namespaces import syscalls
 
 _MEGABYTE = 1 << 20
 _VOLUME = "_data"

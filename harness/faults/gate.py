@@ -22,7 +22,7 @@ from harness.faults.nft import LEASE_SECONDS, RENEW_SECONDS
 from harness.faults.reach import Pair
 from harness.faults.spec import FaultSpec
 from harness.faults.traffic import binomial_bounds
-from harness.stack.gate import GateState, clear_state, read_stats, write_state
+from harness.stack.objects.gate import GateState, clear_state, read_stats, write_state
 from harness.stack.seams import HasGate, Node, Service
 from harness.waiting import NotYet, wait_for
 

@@ -56,9 +56,10 @@ from harness.faults.remains import (
     limited_pods,
 )
 from harness.faults.toxics import Delaying, delaying, reset
-from harness.stack import cluster_left, docker_left
-from harness.stack.machine_disks import MachineDisk
-from harness.stack.reconciliation import Paused, paused, resume_of
+from harness.stack.docker import left as docker_left
+from harness.stack.kind.machine_disks import MachineDisk
+from harness.stack.kubernetes import cluster_left
+from harness.stack.kubernetes.reconciliation import Paused, paused, resume_of
 
 LEASE_SECONDS = 5.0
 NOTHING, LEFT_BEHIND = 0, 4

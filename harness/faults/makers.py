@@ -30,9 +30,9 @@ from harness.faults.storage import DiskAt, DiskFault, Mounted, OnMachine
 from harness.faults.throttle import delay_of, rate_of
 from harness.faults.unattended import Unattended
 from harness.stack.delays import UNTRIED
-from harness.stack.netns import Onlooker
-from harness.stack.orchestrated import HasVolumes, Machines, Orchestrated, Orchestrator
-from harness.stack.proxies import HasProxies
+from harness.stack.kubernetes.orchestrated import HasVolumes, Machines, Orchestrated, Orchestrator
+from harness.stack.namespaces.netns import Onlooker
+from harness.stack.objects.temporary_gate import TemporaryGate
 from harness.stack.seams import (
     HasDelays,
     HasDisk,
@@ -44,8 +44,8 @@ from harness.stack.seams import (
     Supervised,
     Wired,
 )
-from harness.stack.temporary_gate import TemporaryGate
-from harness.stack.toxiproxy import Toxiproxy
+from harness.stack.toxiproxy.in_front import Toxiproxy
+from harness.stack.toxiproxy.proxies import HasProxies
 
 
 @dataclass(frozen=True, slots=True)

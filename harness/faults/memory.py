@@ -18,7 +18,7 @@ from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.mechanism import Footprint, Seen
 from harness.faults.observed import FAULT, NODE, PROC
 from harness.faults.pods import OnPods
-from harness.stack.filling import FILL, GROUPS, Filled, group_of, join, start
+from harness.stack.agents.filling import FILL, GROUPS, Filled, group_of, join, start
 from harness.stack.seams import Distant, Process, Unreached
 from harness.waiting import NotYet, wait_for
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from harness.errors import BadInput, NotExpressible, unknown_name
 from harness.faults.selectors import Resolution, Selector, nodes_with_role
-from harness.stack.orchestrated import Orchestrated
+from harness.stack.kubernetes.orchestrated import Orchestrated
 from harness.stack.seams import Roles, Stack
 
 EVERY = 0

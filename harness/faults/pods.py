@@ -17,7 +17,7 @@ from harness.errors import FaultError, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.reach import Pair
 from harness.faults.serving import all_serve
-from harness.stack.orchestrated import Orchestrator, PodFacts
+from harness.stack.kubernetes.orchestrated import Orchestrator, PodFacts
 from harness.stack.seams import Process, Service
 from harness.waiting import NotYet, wait_for
 

@@ -15,8 +15,8 @@ from harness.errors import FaultError, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.observed import context_switches
 from harness.faults.reach import Pair
-from harness.stack.machines import START
-from harness.stack.orchestrated import Machines
+from harness.stack.kind.machines import START
+from harness.stack.kubernetes.orchestrated import Machines
 from harness.stack.seams import Process, Service
 from harness.waiting import NotYet, wait_for
 

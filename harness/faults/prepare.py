@@ -17,7 +17,7 @@ from harness.faults.nft import Cuts
 from harness.faults.places import Beside
 from harness.faults.selectors import Resolution, resolve
 from harness.faults.spec import FaultSpec, resolve_peers
-from harness.stack.orchestrated import Orchestrated
+from harness.stack.kubernetes.orchestrated import Orchestrated
 from harness.stack.seams import Stack, Strike
 
 READY_SECONDS = 120.0

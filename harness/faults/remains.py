@@ -19,9 +19,10 @@ from pathlib import Path
 from harness.faults.disks import Disk, disks
 from harness.faults.observed import PROC, Marked, namespace
 from harness.faults.shaping import removal, shaped
-from harness.stack import machine_disks, resizing
-from harness.stack.machine_disks import MachineDisk
-from harness.stack.machines import kubectl_of, states
+from harness.stack.kind import machine_disks
+from harness.stack.kind.machine_disks import MachineDisk
+from harness.stack.kind.machines import kubectl_of, states
+from harness.stack.kubernetes import resizing
 
 _TABLE = ("inet", "harness")
 _NFT_SECONDS, _KUBECTL_SECONDS = 5.0, 30.0

@@ -1,7 +1,7 @@
 """Starvation: a process gets a share of the time and no more, by SIGSTOP and SIGCONT in turn.
 
 An ordinary user may not limit processor time by cgroups everywhere; signals work
-on any machine (``harness.stack.turns``). On another machine its agent gives the turns.
+on any machine (``harness.stack.agents.turns``). On another machine its agent gives the turns.
 
 A stopped process is what the watchdog and ``heal`` look for in any case: should
 the harness die or hang between two turns, they let it continue.
@@ -22,8 +22,8 @@ from harness.faults.observed import processor_seconds, stat_fields
 from harness.faults.reach import Pair
 from harness.faults.serving import serves_in_its_place
 from harness.faults.signals import noted
+from harness.stack.agents.turns import TURN_SECONDS, Looked, Turned, Turns
 from harness.stack.seams import Distant, Process, Service, Unreached
-from harness.stack.turns import TURN_SECONDS, Looked, Turned, Turns
 
 _LOOKS, _LOOK_SECONDS = 250, 0.006
 _BEFORE_SECONDS = 0.5

@@ -1,11 +1,11 @@
 """Faults on disks: full, or read-only.
 
 A node's disk is a tmpfs of its own, a pod's claim a file system in a file of its machine
-(``harness.stack.machine_disks``). The one becomes full by a remount to the size that is in use, the other
-by a file that takes all that is free; so the first byte more is refused with ENOSPC, by the kernel, to
-whoever writes it. It becomes read-only by a remount; the kernel grants that
-only while nobody has a file open for writing, so a service that has is killed
-first and started again on the read-only disk, as after a crash of its machine.
+(``harness.stack.kind.machine_disks``). The one becomes full by a remount to the size that is in use, the
+other by a file that takes all that is free; so the first byte more is refused with ENOSPC, by the kernel, to
+whoever writes it. It becomes read-only by a remount; the kernel grants that only while nobody has a file open
+for writing, so a service that has is killed first and started again on the read-only disk, as after a crash
+of its machine.
 
 Many services end when their disk fails them: that is what they should do. One
 that did is started again at the healing, and the proof says so.
@@ -26,7 +26,7 @@ from harness.errors import FaultError, StackError
 from harness.faults.disks import Disk, disks
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.reach import Pair
-from harness.stack.machine_disks import RESTORE, MachineDisk
+from harness.stack.kind.machine_disks import RESTORE, MachineDisk
 from harness.stack.seams import Service
 from harness.waiting import NotYet, wait_for
 

@@ -21,7 +21,7 @@ from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.reach import Pair
 from harness.faults.shaping import HANDLE, Shaped, removal, remove_from, shaped
 from harness.faults.traffic import Way, bytes_per_second, delay_bounds, pushed, round_trips_ms
-from harness.stack.orchestrated import Plugged
+from harness.stack.kubernetes.orchestrated import Plugged
 from harness.stack.seams import Node, Wired
 from harness.waiting import NotYet, wait_for
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.clock import MONOTONIC
-from harness.stack.pod_traffic import Ears, Speaking, shout
+from harness.stack.agents.pod_traffic import Ears, Speaking, shout
 from harness.stack.seams import Node, Wired
 
 DATAGRAMS = 2_000

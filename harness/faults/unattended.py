@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from harness.clock import MONOTONIC, Clock
 from harness.errors import FaultError, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.stack.orchestrated import Attention, Orchestrator
-from harness.stack.reconciliation import Paused
+from harness.stack.kubernetes.orchestrated import Attention, Orchestrator
+from harness.stack.kubernetes.reconciliation import Paused
 from harness.stack.seams import Service
 from harness.waiting import NotYet, wait_for
 

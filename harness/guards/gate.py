@@ -12,7 +12,7 @@ from harness.errors import BadInput, FaultError
 from harness.guards.allow import Entry, Place, allow_file, entry_for, read_allow_list
 from harness.guards.limits import Planned, Refusal, Target, at_once, too_much
 from harness.guards.names import Ask, confirmed
-from harness.stack.owned import MAY_BE_BROKEN, Right, is_given
+from harness.stack.kubernetes.owned import MAY_BE_BROKEN, Right, is_given
 from harness.stack.seams import Strike
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import yaml
 
-from harness.stack.owned import OURS, Right
+from harness.stack.kubernetes.owned import OURS, Right
 
 NAME = "edge-harness"
 

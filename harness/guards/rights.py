@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from harness.errors import BadInput, NotExpressible
-from harness.stack.owned import Manifest, Right
+from harness.stack.kubernetes.owned import Manifest, Right
 from harness.stack.seams import Strike
 
 

@@ -9,11 +9,11 @@ from typing import Protocol
 from harness.guards.gate import Disruption, Seen
 from harness.guards.limits import Target
 from harness.stack.definition import NodeDefinition
-from harness.stack.owned import OURS, Manifest
+from harness.stack.kubernetes.owned import OURS, Manifest
 
 
 class Shown(Protocol):
-    """One namespace of a cluster, as ``harness.stack.api.Api`` shows it; each raises StackError."""
+    """One namespace of a cluster, as ``stack.kubernetes.api.Api`` shows it; each raises StackError."""
 
     def namespace_labels(self) -> Mapping[str, str]:
         """Its labels; BadInput where there is none."""

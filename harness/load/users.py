@@ -38,7 +38,7 @@ from harness.load.lineage import Lineage
 from harness.load.plan import LoadPlan, Slot, slots
 from harness.load.session import Session, check_topic
 from harness.load.tally import Closed
-from harness.stack.syscalls import die_with_parent
+from harness.stack.namespaces.syscalls import die_with_parent
 
 _POLL_SECONDS = 0.001
 _PRECISE_SECONDS = 0.0012

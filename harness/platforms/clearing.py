@@ -13,10 +13,10 @@ from harness.guards.seen import read
 from harness.order import Order
 from harness.platforms import Entry
 from harness.rehearsal import plan_of
-from harness.stack.api import Api
 from harness.stack.definition import StackDefinition
-from harness.stack.manifests import read_manifests
-from harness.stack.owned import Manifest, Right
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.manifests import read_manifests
+from harness.stack.kubernetes.owned import Manifest, Right
 from harness.stack.seams import Check, Strike
 
 

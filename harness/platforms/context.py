@@ -2,8 +2,8 @@
 
 The user's own ``harness`` only looks, asks the guard rails, and then has a pod of the cluster, owned by a
 Job, run the same command (``harness.platforms.errand``). In there the stack is applied to the namespace, and
-agents on the nodes do what faults need (``harness.stack.agent_pods``). Everything that is made belongs to the
-Job and goes with it; the Job has a deadline, and goes by itself once it has ended.
+agents on the nodes do what faults need (``harness.stack.agents.agent_pods``). Everything that is made belongs
+to the Job and goes with it; the Job has a deadline, and goes by itself once it has ended.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from harness.platforms.clearing import admitted, cleared, each_time, entitled
 from harness.platforms.errand import ACCOUNT, DEADLINE_S, HOME, POD, Errand, image_of
 from harness.platforms.mending import Mending
 from harness.platforms.remains import kinds_of_stacks
-from harness.stack import kubernetes
-from harness.stack.agent_pods import ThroughAgents
-from harness.stack.api import Api
+from harness.stack.agents.agent_pods import ThroughAgents
 from harness.stack.booted import BootedStack
-from harness.stack.connection import Context, OwnAccount, reached, server_of
+from harness.stack.kubernetes import platform as kubernetes
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.connection import Context, OwnAccount, reached, server_of
 
 
 class Elsewhere:

@@ -12,8 +12,11 @@ from harness.launch import fetch, machine_lock, marks
 from harness.order import Order
 from harness.platforms import Entry
 from harness.platforms.booting import ordered
-from harness.stack import beside, docker_images, docker_left, enclosure
 from harness.stack.booted import BootedStack
+from harness.stack.docker import images as docker_images
+from harness.stack.docker import left as docker_left
+from harness.stack.kind import beside
+from harness.stack.namespaces import enclosure
 from harness.stack.parts import find_parts
 
 
@@ -45,6 +48,6 @@ class DockerPlatform:
 
     def boot(self, order: Order) -> AbstractContextManager[BootedStack]:
         """Its containers, on a network of their own."""
-        from harness.stack.docker import booted  # noqa: PLC0415 - testcontainers is heavy, and not needed outside
+        from harness.stack.docker.platform import booted  # noqa: PLC0415 - testcontainers is heavy, and not needed outside
 
         return ordered(booted, order)

@@ -22,13 +22,13 @@ from harness.errors import BadInput, ExitCode, StackError
 from harness.interrupts import SIGNALS, Interrupted
 from harness.platforms import Entry
 from harness.rundir import unwritable
-from harness.stack.api import Api
 from harness.stack.components import KubernetesDefinition
-from harness.stack.connection import followed
-from harness.stack.enclosure import INSIDE
-from harness.stack.guest import PODS
-from harness.stack.images import PREFIX
-from harness.stack.owned import OURS, RUN, Manifest, run_label
+from harness.stack.kind.images import PREFIX
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.connection import followed
+from harness.stack.kubernetes.guest import PODS
+from harness.stack.kubernetes.owned import OURS, RUN, Manifest, run_label
+from harness.stack.namespaces.enclosure import INSIDE
 from harness.stack.parts import JOB
 from harness.waiting import NotYet, wait_for
 
@@ -55,7 +55,7 @@ _KEPT_S = 120
 _GIVEN = PurePosixPath("/given")
 _GIVEN_BYTES = 900_000
 _STARTED_S, _BACK_S, _GONE_S, _HOME_S, _TOLD_S = 120.0, 60.0, 90.0, 300.0, 10.0
-_RUNNER = ("python3", "-P", "-m", "harness.stack.runner")
+_RUNNER = ("python3", "-P", "-m", "harness.stack.agents.runner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class Errand:
 
 
 def tell(api: Api, pod: str, *words: str) -> None:
-    """Have the first process of a run's *pod* be told *words*; see ``harness.stack.runner``.
+    """Have the first process of a run's *pod* be told *words*; see ``harness.stack.agents.runner``.
 
     Raises:
         StackError: the cluster refuses.

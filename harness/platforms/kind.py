@@ -17,13 +17,16 @@ from harness.launch import Prepared, fetch, machine_lock, marks
 from harness.order import Order
 from harness.platforms import Entry
 from harness.platforms.booting import ordered
-from harness.stack import cluster, enclosure, gateway, images, kubernetes, operators
-from harness.stack.api import Api
 from harness.stack.booted import BootedStack
-from harness.stack.chosen import selected
+from harness.stack.kind import cluster, gateway, images
+from harness.stack.kubernetes import operators
+from harness.stack.kubernetes import platform as kubernetes
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.chosen import selected
+from harness.stack.kubernetes.pods import OwnMachine
+from harness.stack.kubernetes.sized_claims import SizedClaims
+from harness.stack.namespaces import enclosure
 from harness.stack.parts import Parts, find_parts
-from harness.stack.pods import OwnMachine
-from harness.stack.sized_claims import SizedClaims
 
 _KILLED = 128 + signal.SIGKILL
 _KUBECONFIG, _CLUSTER = "HARNESS_KUBECONFIG", "HARNESS_CLUSTER"

@@ -12,9 +12,9 @@ from harness.launch import fetch, machine_lock, marks
 from harness.order import Order
 from harness.platforms import Entry
 from harness.platforms.booting import ordered
-from harness.stack import enclosure
 from harness.stack.booted import BootedStack
 from harness.stack.local import booted
+from harness.stack.namespaces import enclosure
 from harness.stack.parts import find_parts
 
 

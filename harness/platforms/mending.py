@@ -20,11 +20,11 @@ from harness.errors import ExitCode, HarnessError
 from harness.guards.allow import Place
 from harness.platforms.errand import ERRAND, JOB_KIND, bring_home, tell
 from harness.platforms.remains import Kind, Remains, State, Survey, Thing, survey
-from harness.stack import operators
-from harness.stack.agents import AGENT
-from harness.stack.api import Api
-from harness.stack.guest import PODS, sweep
-from harness.stack.owned import RUN
+from harness.stack.agents.agents import AGENT
+from harness.stack.kubernetes import operators
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.guest import PODS, sweep
+from harness.stack.kubernetes.owned import RUN
 from harness.waiting import NotYet, wait_for
 
 Say: TypeAlias = Callable[[str], None]

@@ -13,13 +13,13 @@ from enum import Enum
 from harness import bundle
 from harness.platforms.clearing import manifests_of
 from harness.platforms.errand import ERRAND, JOB_KIND
-from harness.stack.agent_pods import LABEL
-from harness.stack.api import Api
-from harness.stack.connection import FORBIDDEN, Refused
+from harness.stack.agents.agent_pods import LABEL
 from harness.stack.definition import base_folder, read_definition, stack_names
-from harness.stack.guest import CLAIMS, PODS
-from harness.stack.owned import RUN, Manifest
-from harness.stack.pods_seen import PodSeen
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.connection import FORBIDDEN, Refused
+from harness.stack.kubernetes.guest import CLAIMS, PODS
+from harness.stack.kubernetes.owned import RUN, Manifest
+from harness.stack.kubernetes.pods_seen import PodSeen
 
 Kind = tuple[str, str]
 """An apiVersion and a kind."""

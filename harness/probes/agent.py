@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from harness.errors import StackError
 from harness.ledger.metrics import LIFE_DISCARDED, LIFE_SCRAPED, LIFE_STARTED
-from harness.stack.metrics_agent import MetricsAgent
+from harness.stack.vector.agent import MetricsAgent
 
 
 class AgentProbe:

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from harness.errors import StackError
 from harness.probes.sampler import CALL_S, Sample
-from harness.stack.kafka_admin import QUIET
+from harness.stack.kafka.admin import QUIET
 
 _SHARE_S = CALL_S / 2
 """What one call may take; the first that takes longer ends the sample."""

@@ -9,7 +9,7 @@ from harness.probes.sampler import Probe
 from harness.probes.tasks import TaskProbe
 from harness.probes.vector import VectorProbe
 from harness.stack.definition import StackDefinition
-from harness.stack.flink_rest import FlinkRest
+from harness.stack.flink.rest import FlinkRest
 
 GROUP = "edge-processor"
 """The consumer group of the job."""

@@ -6,8 +6,8 @@ from harness.errors import StackError
 from harness.ledger.schema import LEADS_QUORUM
 from harness.probes.sampler import CALL_S, Sample
 from harness.stack.definition import NodeDefinition, StackDefinition
-from harness.stack.kafka_files import brokers_of
-from harness.stack.quorum import leads_quorum
+from harness.stack.kafka.files import brokers_of
+from harness.stack.kafka.quorum import leads_quorum
 
 
 class QuorumProbe:

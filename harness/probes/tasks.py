@@ -18,9 +18,9 @@ from harness.errors import StackError
 from harness.probes.flink import SOURCE
 from harness.probes.sampler import CALL_S, Sample
 from harness.prometheus import Measured
-from harness.stack.flink_answers import JobDetails, Vertex
-from harness.stack.task_metrics import Task, Told, newest, read_pages
-from harness.stack.watermarks import WATERMARK, lowest
+from harness.stack.flink.answers import JobDetails, Vertex
+from harness.stack.flink.task_metrics import Task, Told, newest, read_pages
+from harness.stack.flink.watermarks import WATERMARK, lowest
 from harness.web import get_json
 
 _COUNTERS = {"numRecordsIn": "records_in_per_s", "numRecordsOut": "records_out_per_s"}

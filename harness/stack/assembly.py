@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 
 from harness.stack.definition import NodeDefinition, StackDefinition
-from harness.stack.disks import make_disk
-from harness.stack.flink import FlinkParts, ports_of
-from harness.stack.flink_rest import FlinkRest
-from harness.stack.kafka import Broker
-from harness.stack.kafka_admin import KafkaAdmin
-from harness.stack.kafka_files import KafkaSoftware, brokers_of, properties_of
-from harness.stack.netns import NamespaceNode
-from harness.stack.objects import ObjectStore, StoreSoftware
+from harness.stack.flink.component import FlinkParts, ports_of
+from harness.stack.flink.rest import FlinkRest
+from harness.stack.flink.task_metrics import LivePages, page
+from harness.stack.kafka.admin import KafkaAdmin
+from harness.stack.kafka.component import Broker
+from harness.stack.kafka.files import KafkaSoftware, brokers_of, properties_of
+from harness.stack.namespaces.disks import make_disk
+from harness.stack.namespaces.netns import NamespaceNode
+from harness.stack.objects.component import ObjectStore, StoreSoftware
 from harness.stack.parts import Parts
 from harness.stack.seams import Node
 from harness.stack.service import NodeService, Ready
 from harness.stack.software import Software
-from harness.stack.task_metrics import LivePages, page
-from harness.stack.vector import VectorAgent, environment_of
+from harness.stack.vector.component import VectorAgent, environment_of
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.stack.delays import UNTRIED, Delays
-from harness.stack.flink_rest import FlinkRest
-from harness.stack.kafka_admin import KafkaAdmin
-from harness.stack.metrics_agent import MetricsAgent
-from harness.stack.orchestrated import Machines, Orchestrator, Volumes
-from harness.stack.proxies import Delayer
+from harness.stack.flink.rest import FlinkRest
+from harness.stack.kafka.admin import KafkaAdmin
+from harness.stack.kubernetes.orchestrated import Machines, Orchestrator, Volumes
 from harness.stack.seams import Check, Distant, HasDisk, LoadPods, LoggedService, Node, Process, unrestricted
+from harness.stack.toxiproxy.proxies import Delayer
+from harness.stack.vector.agent import MetricsAgent
 
 
 @dataclass(frozen=True)

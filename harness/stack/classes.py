@@ -19,7 +19,7 @@ from typing import Protocol
 from harness.errors import StackError
 from harness.stack.artifacts import cache_folder
 from harness.stack.java import Java
-from harness.stack.netns import Observer
+from harness.stack.namespaces.netns import Observer
 from harness.waiting import NotYet, wait_for
 
 _START_S = 60.0

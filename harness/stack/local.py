@@ -12,10 +12,10 @@ from harness.errors import StackError
 from harness.stack.assembly import Assembly
 from harness.stack.booted import BootedStack
 from harness.stack.definition import StackDefinition
-from harness.stack.flink_classes import with_flink_archive
-from harness.stack.kafka_classes import with_archive
-from harness.stack.kafka_files import formatted_folders
-from harness.stack.netns import Observer, build_network
+from harness.stack.flink.classes import with_flink_archive
+from harness.stack.kafka.classes import with_archive
+from harness.stack.kafka.files import formatted_folders
+from harness.stack.namespaces.netns import Observer, build_network
 from harness.stack.parts import NO_PARTS, Parts
 from harness.stack.seams import LoggedService, Node
 from harness.stack.software import Software

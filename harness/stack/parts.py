@@ -15,11 +15,11 @@ from harness.errors import BadInput, unknown_name
 from harness.stack.components import FlinkDefinition
 from harness.stack.definition import StackDefinition
 from harness.stack.delays import UNTRIED, Delays, delays_here, find_toxiproxy
-from harness.stack.flink_files import cluster_settings
-from harness.stack.flink_job import built_job, check_job
+from harness.stack.flink.files import cluster_settings
+from harness.stack.flink.job import built_job, check_job
 from harness.stack.software import Software
-from harness.stack.vector import find_vector, missing_reason
-from harness.stack.vector_config import check_programs
+from harness.stack.vector.component import find_vector, missing_reason
+from harness.stack.vector.config import check_programs
 
 _OWN_JOB = "edge-processor"
 

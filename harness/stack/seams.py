@@ -275,7 +275,7 @@ class HasDisk(Protocol):
 
 @runtime_checkable
 class HasGate(Protocol):
-    """A service behind an HTTP gate that can be told to misbehave; see ``harness.stack.gate``."""
+    """A service behind an HTTP gate that can be told to misbehave; see ``harness.stack.objects.gate``."""
 
     @property
     def control(self) -> Path:

@@ -9,9 +9,9 @@ from pathlib import Path
 from harness.errors import BadInput
 from harness.stack.artifacts import Jar, cache_folder, locked_versions, read_lock
 from harness.stack.definition import StackDefinition
-from harness.stack.flink_job import OPENED
+from harness.stack.flink.job import OPENED
 from harness.stack.java import QUICK, Java, java_for
-from harness.stack.kafka_files import KafkaSoftware
+from harness.stack.kafka.files import KafkaSoftware
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from harness.errors import StackError
 from harness.stack.booted import BootedStack
 from harness.stack.seams import LoggedService
-from harness.stack.vector import VectorAgent
+from harness.stack.vector.component import VectorAgent
 
 _BOOT_S = 60.0
 

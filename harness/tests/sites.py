@@ -16,11 +16,11 @@ from harness.rundir import EventLog, RunDirectory
 from harness.s3 import S3Client
 from harness.stack.booted import BootedStack
 from harness.stack.definition import read_definition
-from harness.stack.kafka_admin import KafkaAdmin
-from harness.stack.metrics_agent import Answers
-from harness.stack.objects import ObjectStore
+from harness.stack.kafka.admin import KafkaAdmin
+from harness.stack.objects.component import ObjectStore
 from harness.stack.parts import Parts
-from harness.stack.vector_says import Said
+from harness.stack.vector.agent import Answers
+from harness.stack.vector.says import Said
 from harness.tests.faults.fakes import FakeNode
 from harness.tests.stack.flinks import FakeFlink
 

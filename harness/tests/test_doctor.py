@@ -15,9 +15,9 @@ import pytest
 from harness import doctor
 from harness.errors import ExitCode, FaultLeftBehind, MissingAbility
 from harness.machine import Check, Machine
-from harness.stack import trial
 from harness.stack.artifacts import Jar, write_lock
 from harness.stack.delays import Delays
+from harness.stack.namespaces import trial
 
 GOOD = Check("ip", ok=True, detail="/usr/bin/ip")
 WARNED = Check("jars", ok=False, detail="0 of 45", fix="nothing to do", needed=False)
@@ -290,7 +290,7 @@ def test_the_whole_examination_takes_less_than_three_seconds(tmp_path: Path) -> 
 def test_the_trial_tells_in_words_what_the_kernel_refuses() -> None:
     """A user whom the namespace above does not know may make none: every part fails, with the reason."""
     done = subprocess.run(
-        ["unshare", "--user", "--", sys.executable, "-m", "harness.stack.trial"],
+        ["unshare", "--user", "--", sys.executable, "-m", "harness.stack.namespaces.trial"],
         capture_output=True,
         text=True,
         check=False,

@@ -39,14 +39,24 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli", "pytest_plugin", "benchmarks"}),
     frozenset({"__main__"}),
 )
+STACK_LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"namespaces"}),
+    frozenset({"kafka", "toxiproxy", "vector"}),
+    frozenset({"flink", "objects"}),
+    frozenset({"kind"}),
+    frozenset({"kubernetes"}),
+    frozenset({"agents", "docker"}),
+)
+"""The folders of the stack; its own files are what all of them share and what joins them."""
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
+STACK_RANK = {folder: rank for rank, layer in enumerate(STACK_LAYERS) for folder in layer}
 PURE = {"checkers", "anomalies", "report", "audit", "statistics", "lives", "oracle", "engine", "certificate"}
 """Parts that read files and nothing else: a run directory, or a configuration."""
 
 WORLD = {"stack", "faults", "load", "probes", "workloads"}
 STANDARD_ONLY = (
     *("harness.faults.heal", "harness.faults.watchdog"),
-    *("harness.stack.agent", "harness.stack.runner"),
+    *("harness.stack.agents.agent", "harness.stack.agents.runner"),
 )
 HEAVY = {
     *("pandas", "kubernetes", "docker", "boto3", "pyarrow", "locust", "gevent", "numpy", "testcontainers"),
@@ -98,6 +108,22 @@ def test_imports_point_down(module: Module) -> None:
     assert upward == []
 
 
+def test_the_folders_of_the_stack_look_down() -> None:
+    """A component knows no platform that it runs on, and what is read of a cluster not who acts there."""
+    looks = {(_folder(m.name), _folder(name)) for m in ALL for name in m.imports() if _folder(m.name)}
+    sideways = {(own, other) for own, other in looks if other not in {own, ""}}
+
+    assert {own for own, _ in looks} == set(STACK_RANK)
+    assert [pair for pair in sideways if STACK_RANK[pair[0]] <= STACK_RANK[pair[1]]] == []
+
+
+def _folder(name: str) -> str:
+    """The folder of the stack that a module's name lies in."""
+    words = name.split(".")
+    inside = words[:2] == ["harness", "stack"] and len(words) > 2
+    return words[2] if inside and (PACKAGE / "stack" / words[2]).is_dir() else ""
+
+
 def test_the_pure_parts_know_nothing_of_the_world() -> None:
     """Checkers and the report never import the stack, faults, load or probes: they judge stored runs."""
     reached = {(m.name, part) for m in ALL if m.part in PURE for part in internal(m) if part in WORLD}
@@ -118,7 +144,7 @@ def test_testcontainers_is_imported_in_one_file() -> None:
     owned = {"testcontainers", "docker"}
     importers = {m.name for m in ALL if any(n.split(".")[0] in owned for n in m.imports())}
 
-    assert importers == {"harness.stack.containers"}
+    assert importers == {"harness.stack.docker.containers"}
 
 
 def test_the_second_count_shares_nothing_with_the_first() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import LoadError
-from harness.stack.kafka_admin import java_hash
+from harness.stack.kafka.admin import java_hash
 from harness.transactions import Transaction
 
 

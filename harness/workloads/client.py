@@ -15,7 +15,7 @@ from typing import Protocol
 from confluent_kafka import KafkaException
 
 from harness.errors import HarnessError
-from harness.stack.syscalls import die_with_parent
+from harness.stack.namespaces.syscalls import die_with_parent
 from harness.workloads.copier import Copier
 from harness.workloads.feeder import Feeder
 from harness.workloads.kit import Kit, Over

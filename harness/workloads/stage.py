@@ -13,7 +13,7 @@ from harness.errors import BadInput, LoadError
 from harness.history.parts import SETTINGS, Part
 from harness.model import Event, WorkloadEnded, WorkloadPlanned
 from harness.rundir import RunDirectory, private
-from harness.stack.kafka_admin import KafkaAdmin
+from harness.stack.kafka.admin import KafkaAdmin
 from harness.workloads.closing import end_transactions, ends_for, fenced, forget
 from harness.workloads.crew import Crew, Enter, Hands
 from harness.workloads.plan import Plan, Role

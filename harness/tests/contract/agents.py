@@ -19,10 +19,10 @@ from harness.clock import MONOTONIC
 from harness.errors import BadInput
 from harness.ledger.metrics import read_metrics
 from harness.stack.components import VectorDefinition
-from harness.stack.disks import make_disk
-from harness.stack.metrics_agent import account
-from harness.stack.netns import NamespaceNode, Observer, build_network
-from harness.stack.vector import VectorAgent, find_vector
+from harness.stack.namespaces.disks import make_disk
+from harness.stack.namespaces.netns import NamespaceNode, Observer, build_network
+from harness.stack.vector.agent import account
+from harness.stack.vector.component import VectorAgent, find_vector
 from harness.waiting import NotYet, wait_for
 
 OBSERVER, AGENT = "198.18.0.1", "198.18.0.71"

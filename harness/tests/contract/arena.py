@@ -13,8 +13,8 @@ from pathlib import Path
 
 from harness.errors import StackError
 from harness.stack.delays import UNTRIED, Delays
-from harness.stack.disks import make_disk
-from harness.stack.netns import NamespaceNode, Observer, build_network
+from harness.stack.namespaces.disks import make_disk
+from harness.stack.namespaces.netns import NamespaceNode, Observer, build_network
 from harness.stack.process import NamespacedProcess
 from harness.stack.seams import Node, Service
 from harness.waiting import NotYet, wait_for

@@ -15,7 +15,7 @@ import yaml
 
 from harness import bundle
 from harness.launch import prepare
-from harness.stack import cluster, images
+from harness.stack.kind import cluster, images
 from harness.tests.contract.loose import SETTINGS
 from harness.tests.source import ROOT
 

@@ -36,8 +36,8 @@ from harness.faults.storage import write_probe
 from harness.faults.traffic import Way, arrived, bytes_per_second
 from harness.faults.watchdog import Watch
 from harness.stack.delays import Delays, has_netem
-from harness.stack.netns import Observer
-from harness.stack.objects import ObjectStore
+from harness.stack.namespaces.netns import Observer
+from harness.stack.objects.component import ObjectStore
 from harness.stack.seams import HasDisk, Node, Service
 from harness.tests.contract import object_stories
 from harness.tests.contract.arena import Arena, FixedRoles

@@ -25,9 +25,11 @@ from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec, isolate, kill
 from harness.faults.watchdog import Watch
 from harness.launch import Prepared
-from harness.stack import beside, docker_images, enclosure
 from harness.stack.booted import BootedStack
-from harness.stack.docker import booted
+from harness.stack.docker import images as docker_images
+from harness.stack.docker.platform import booted
+from harness.stack.kind import beside
+from harness.stack.namespaces import enclosure
 from harness.stack.parts import NO_PARTS
 from harness.tests.contract.each import EACH
 from harness.tests.contract.storing import stored

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from harness.stack.api import Api
-from harness.stack.policies import KIND, VERSION
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.policies import KIND, VERSION
 from harness.stack.seams import Node
 
 _LOOK_S = 0.2

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.stack import enclosure
+from harness.stack.namespaces import enclosure
 
 _ROOT = Path(__file__).resolve().parents[3]
 

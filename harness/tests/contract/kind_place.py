@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness.launch import fetch, machine_lock
 from harness.platforms.kind import load_images
-from harness.stack import cluster, gateway
-from harness.stack.api import Api
+from harness.stack.kind import cluster, gateway
+from harness.stack.kubernetes.api import Api
 from harness.stack.parts import Parts
 from harness.tests.contract.storing import stored
 from harness.tests.source import ROOT

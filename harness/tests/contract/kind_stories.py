@@ -22,15 +22,15 @@ from harness.faults.reach import all_pairs, connecting
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec, isolate
 from harness.faults.watchdog import Watch
-from harness.stack.api import Api
 from harness.stack.booted import BootedStack
-from harness.stack.cluster import KindMachines
 from harness.stack.delays import delays_here
-from harness.stack.kubernetes import booted
+from harness.stack.kind.cluster import KindMachines
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.platform import booted
+from harness.stack.kubernetes.pods import OwnMachine
+from harness.stack.kubernetes.policies import KIND, VERSION
+from harness.stack.kubernetes.sized_claims import SizedClaims
 from harness.stack.parts import Parts
-from harness.stack.pods import OwnMachine
-from harness.stack.policies import KIND, VERSION
-from harness.stack.sized_claims import SizedClaims
 from harness.tests.contract.enforcer import enforcing
 from harness.tests.contract.storing import stored
 

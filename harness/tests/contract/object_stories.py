@@ -21,11 +21,11 @@ from harness.s3 import Access, ObjectError, S3Client, check_access, connect
 from harness.stack.artifacts import ensure, read_lock
 from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
-from harness.stack.disks import make_disk
-from harness.stack.gate import GateState, GateStats, Kind, clear_state, read_stats, write_state
 from harness.stack.java import find_java
-from harness.stack.netns import NamespaceNode, Observer, build_network
-from harness.stack.objects import ObjectStore, StoreSoftware
+from harness.stack.namespaces.disks import make_disk
+from harness.stack.namespaces.netns import NamespaceNode, Observer, build_network
+from harness.stack.objects.component import ObjectStore, StoreSoftware
+from harness.stack.objects.gate import GateState, GateStats, Kind, clear_state, read_stats, write_state
 from harness.waiting import NotYet, wait_for
 
 Seen = dict[str, object]

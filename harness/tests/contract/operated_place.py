@@ -13,11 +13,11 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 
-from harness.stack.api import Api
-from harness.stack.machines import kubectl_of
-from harness.stack.orchestra import KubernetesOrchestrator
-from harness.stack.owned import Manifest
-from harness.stack.reconciliation import KAFKAS, PAUSE
+from harness.stack.kind.machines import kubectl_of
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.orchestra import KubernetesOrchestrator
+from harness.stack.kubernetes.owned import Manifest
+from harness.stack.kubernetes.reconciliation import KAFKAS, PAUSE
 
 CLUSTER, NAMESPACE = "edge-harness", "edge-operated"
 KAFKA, POD = "edge-kafka", "edge-kafka-dual-0"

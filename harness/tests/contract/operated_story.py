@@ -13,7 +13,7 @@ from harness.clock import MONOTONIC
 from harness.faults.journal import Fault, Journal
 from harness.faults.unattended import Unattended
 from harness.faults.watchdog import Watch
-from harness.stack.api import Api
+from harness.stack.kubernetes.api import Api
 from harness.tests.contract.operated_place import NAMESPACE, POD, orchestrator
 from harness.tests.faults.fakes import FakeProcess, FakeService
 

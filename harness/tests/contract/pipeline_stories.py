@@ -18,11 +18,11 @@ from harness.stack.artifacts import cache_folder, ensure
 from harness.stack.booted import BootedStack
 from harness.stack.components import ObjectsDefinition
 from harness.stack.definition import read_definition
-from harness.stack.disks import make_disk
-from harness.stack.flink_classes import JOB_MANAGER, with_flink_archive
+from harness.stack.flink.classes import JOB_MANAGER, with_flink_archive
 from harness.stack.java import find_java
-from harness.stack.netns import NamespaceNode, Observer, build_network
-from harness.stack.objects import ObjectStore, StoreSoftware
+from harness.stack.namespaces.disks import make_disk
+from harness.stack.namespaces.netns import NamespaceNode, Observer, build_network
+from harness.stack.objects.component import ObjectStore, StoreSoftware
 from harness.stack.parts import Parts, find_parts
 from harness.stack.service import NodeService
 from harness.tests.contract.arena import PORT, SERVER

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.clock import MONOTONIC
 from harness.faults.observed import stat_fields
-from harness.stack.netns import NamespaceNode
+from harness.stack.namespaces.netns import NamespaceNode
 from harness.tests.contract.arena import PORT
 
 

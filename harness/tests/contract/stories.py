@@ -23,7 +23,7 @@ from harness.faults.reach import Pair, all_pairs, connecting
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
 from harness.faults.watchdog import Watch
-from harness.stack.netns import inside
+from harness.stack.namespaces.netns import inside
 from harness.stack.seams import Node, Process
 from harness.tests.contract import agents
 from harness.tests.contract.arena import PORT, Arena

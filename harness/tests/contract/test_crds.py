@@ -13,12 +13,12 @@ import pytest
 
 from harness import bundle
 from harness.errors import StackError
-from harness.stack import cluster
-from harness.stack.api import Api
-from harness.stack.definitions import established, taken_away
-from harness.stack.kubernetes import tried
-from harness.stack.manifests import read_manifests
-from harness.stack.owned import Manifest
+from harness.stack.kind import cluster
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.definitions import established, taken_away
+from harness.stack.kubernetes.manifests import read_manifests
+from harness.stack.kubernetes.owned import Manifest
+from harness.stack.kubernetes.platform import tried
 from harness.tests.contract import crds
 
 STACKS = bundle.fixtures() / "stacks"

@@ -24,9 +24,10 @@ from harness.faults.answers import answers_ms
 from harness.faults.gate import ask
 from harness.faults.heal import heal
 from harness.faults.observed import marked_processes
-from harness.stack import docker_images, docker_left
-from harness.stack.netns import NamespaceNode, Observer
-from harness.stack.standing_proxy import FRONT
+from harness.stack.docker import images as docker_images
+from harness.stack.docker import left as docker_left
+from harness.stack.docker.standing_proxy import FRONT
+from harness.stack.namespaces.netns import NamespaceNode, Observer
 from harness.tests.contract import docker_stories
 from harness.tests.contract.docker_stories import DELAY_MS, LEASE_S
 from harness.tests.contract.each import EACH, LACKS

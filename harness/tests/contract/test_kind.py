@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.findings import RunDocument
-from harness.stack import cluster
+from harness.stack.kind import cluster
 from harness.tests.contract.loose import LOOSE
 from harness.tests.source import ROOT
 from harness.verdict import Kind, Verdict

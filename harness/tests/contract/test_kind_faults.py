@@ -19,9 +19,10 @@ from harness.faults.nft import LEASE_SECONDS
 from harness.faults.places import name_service
 from harness.faults.selectors import broker
 from harness.faults.spec import kill, partition
-from harness.stack import cluster, machine_disks, resizing
-from harness.stack.machines import kubectl_of
-from harness.stack.pods import main_process
+from harness.stack.kind import cluster, machine_disks
+from harness.stack.kind.machines import kubectl_of
+from harness.stack.kubernetes import resizing
+from harness.stack.kubernetes.pods import main_process
 from harness.tests.contract.each import expressible
 from harness.tests.contract.kind_place import heard, told_by
 from harness.tests.contract.test_kind import lacking, namespaces

@@ -20,8 +20,8 @@ from harness.findings import RunDocument
 from harness.ledger import schema, tables
 from harness.model import Event, LoadEnded, LoadPlanned, Phase, PhaseEntered
 from harness.rundir import RunDirectory
-from harness.stack import cluster
-from harness.stack.pods import main_process
+from harness.stack.kind import cluster
+from harness.stack.kubernetes.pods import main_process
 from harness.tests.contract.loose import LOOSE
 from harness.tests.contract.test_kind import RUN_S, lacking
 from harness.tests.source import ROOT

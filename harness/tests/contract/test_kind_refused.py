@@ -19,8 +19,8 @@ import yaml
 from harness.clock import seconds_between
 from harness.errors import ExitCode
 from harness.rundir import RunDirectory
-from harness.stack import cluster
-from harness.stack.owned import OURS, Manifest
+from harness.stack.kind import cluster
+from harness.stack.kubernetes.owned import OURS, Manifest
 from harness.tests.contract import crds
 from harness.tests.contract.test_kind import RUN_S, lacking
 from harness.tests.source import ROOT

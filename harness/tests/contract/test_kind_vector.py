@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.stack import cluster
-from harness.stack.vector import find_vector
+from harness.stack.kind import cluster
+from harness.stack.vector.component import find_vector
 from harness.tests.contract.test_kind import harness, lacking, namespaces, verdict
 
 pytestmark = [pytest.mark.contract, pytest.mark.nightly]

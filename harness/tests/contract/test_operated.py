@@ -17,11 +17,12 @@ from harness import bundle
 from harness.clock import MONOTONIC, seconds_between
 from harness.faults.unattended import Unattended
 from harness.faults.watchdog import LEASE_SECONDS
-from harness.stack import cluster, cluster_left, reconciliation
-from harness.stack.api import Api
-from harness.stack.definitions import established
-from harness.stack.manifests import read_manifests
-from harness.stack.reconciliation import MARK, PAUSE, Paused
+from harness.stack.kind import cluster
+from harness.stack.kubernetes import cluster_left, reconciliation
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.definitions import established
+from harness.stack.kubernetes.manifests import read_manifests
+from harness.stack.kubernetes.reconciliation import MARK, PAUSE, Paused
 from harness.tests.contract import crds
 from harness.tests.contract.operated_place import (
     CLUSTER,

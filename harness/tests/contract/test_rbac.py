@@ -20,12 +20,12 @@ from harness.guards.gate import demand
 from harness.guards.rights import SEND, needed
 from harness.guards.seen import read
 from harness.platforms.remains import survey
-from harness.stack import cluster, images
-from harness.stack.api import Api
 from harness.stack.definition import NodeDefinition
-from harness.stack.guest import CLAIMS, PODS
-from harness.stack.orchestra import KubernetesOrchestrator
-from harness.stack.owned import Manifest, Right, stamped
+from harness.stack.kind import cluster, images
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.guest import CLAIMS, PODS
+from harness.stack.kubernetes.orchestra import KubernetesOrchestrator
+from harness.stack.kubernetes.owned import Manifest, Right, stamped
 from harness.stack.seams import Strike
 from harness.tests.source import ROOT
 from harness.waiting import NotYet, wait_for

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.stack.vector import find_vector, missing_reason
+from harness.stack.vector.component import find_vector, missing_reason
 from harness.tests.contract import inside
 
 pytestmark = pytest.mark.contract

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from harness.clock import NANOS_PER_SECOND
 from harness.errors import NotExpressible
-from harness.stack.orchestrated import Attention, PodFacts
-from harness.stack.pods import Address
-from harness.stack.policies import Denial
+from harness.stack.kubernetes.orchestrated import Attention, PodFacts
+from harness.stack.kubernetes.pods import Address
+from harness.stack.kubernetes.policies import Denial
 from harness.tests.faults.fakes import BROKERS, FakeProcess, FakeService, FakeStack
 
 BUDGET = "Cannot evict pod as it would violate the pod's disruption budget."

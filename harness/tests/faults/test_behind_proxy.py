@@ -19,7 +19,7 @@ from harness.faults.prepare import prepare
 from harness.faults.proxied import Proxied
 from harness.faults.selectors import Selector, broker
 from harness.stack.delays import Delays
-from harness.stack.proxies import Delayer
+from harness.stack.toxiproxy.proxies import Delayer
 from harness.tests.faults.fakes import FakeNode, PipelineStack
 from harness.tests.faults.served import Server
 

@@ -12,7 +12,7 @@ from harness.faults.denied import ENFORCED_S, Denied
 from harness.faults.mechanism import Seen
 from harness.faults.reach import Pair
 from harness.faults.watchdog import Watch
-from harness.stack.policies import Denial
+from harness.stack.kubernetes.policies import Denial
 from harness.tests.faults.orchestrated import Later, PodStack
 from harness.tests.stack.kubectled import Kubectl
 

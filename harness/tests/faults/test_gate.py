@@ -19,7 +19,7 @@ from harness.errors import FaultError
 from harness.faults.degrade import s3_cuts_bodies, s3_hangs, s3_refuses, s3_slow
 from harness.faults.gate import Answer, Gated, gated
 from harness.faults.spec import FaultSpec
-from harness.stack.gate import GateState, GateStats, read_state, write_state, write_stats
+from harness.stack.objects.gate import GateState, GateStats, read_state, write_state, write_stats
 from harness.tests.faults.fakes import FakeNode, FakeProcess, FakeService
 
 BODY = b"<Error><Code>AccessDenied</Code></Error>"

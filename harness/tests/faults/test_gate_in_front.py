@@ -20,8 +20,8 @@ from harness.faults.gate_in_front import GateInFront
 from harness.faults.mechanism import Mechanism
 from harness.faults.nft import Cuts, vias_at
 from harness.faults.prepare import prepare
+from harness.stack.objects.temporary_gate import GATE_PORT, TemporaryGate
 from harness.stack.seams import Service
-from harness.stack.temporary_gate import GATE_PORT, TemporaryGate
 from harness.tests.faults.fakes import FakeProcess, FakeService, PipelineStack
 from harness.tests.faults.served import PEER, Kernel
 from harness.tests.faults.test_gate import BODY
@@ -69,7 +69,9 @@ def test_a_store_without_a_gate_gets_one() -> None:
     assert isinstance(fault, GateInFront)
     assert fault.commands[0].startswith("enter s3-1 ")
     assert (
-        fault.commands[0].split("harness.stack.s3_gate ")[1].startswith("198.18.0.61:61100 198.18.0.61:9000 ")
+        fault.commands[0]
+        .split("harness.stack.objects.s3_gate ")[1]
+        .startswith("198.18.0.61:61100 198.18.0.61:9000 ")
     )
     assert "redirect to :61100" in fault.commands[-1]
     others = {node.address for name, node in stack.nodes.items() if name != "s3-1"}

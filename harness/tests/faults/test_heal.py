@@ -21,8 +21,8 @@ from harness.faults.heal import LEFT_BEHIND, NOTHING, Run, _undoings
 from harness.faults.observed import Marked, marked_processes, namespace, resume, start_ticks, stat_fields
 from harness.faults.remains import BrokenDisk, LimitedPod, Network
 from harness.faults.watchdog import Watch, _start_machines
-from harness.stack.machine_disks import MachineDisk
-from harness.stack.machines import CORDONED, START
+from harness.stack.kind.machine_disks import MachineDisk
+from harness.stack.kind.machines import CORDONED, START
 from harness.tests.stack.docked import install
 
 Spawn = Callable[..., subprocess.Popen[bytes]]

@@ -11,7 +11,7 @@ from harness.faults import heal
 from harness.faults.heal import LEFT_BEHIND, Run, _undoings
 from harness.faults.observed import Marked
 from harness.faults.watchdog import Watch
-from harness.stack.reconciliation import MARK, PAUSE, Paused
+from harness.stack.kubernetes.reconciliation import MARK, PAUSE, Paused
 from harness.tests.stack.kubectled import Kubectl
 
 

@@ -33,8 +33,8 @@ from harness.faults.selectors import Selector, broker, together
 from harness.faults.signals import Death
 from harness.faults.spec import FaultSpec, kill
 from harness.faults.unattended import Unattended
-from harness.stack.netns import Onlooker
-from harness.stack.orchestrated import Attention
+from harness.stack.kubernetes.orchestrated import Attention
+from harness.stack.namespaces.netns import Onlooker
 from harness.tests.faults.fakes import FakeStack
 from harness.tests.faults.orchestrated import PodStack
 

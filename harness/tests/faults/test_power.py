@@ -14,7 +14,7 @@ from harness.errors import FaultError, StackError
 from harness.faults.mechanism import Seen
 from harness.faults.power import MachinePause, PowerCut
 from harness.faults.reach import Pair
-from harness.stack.machines import START
+from harness.stack.kind.machines import START
 from harness.tests.faults.fakes import FakeProcess
 from harness.tests.faults.orchestrated import Later, PodStack
 

@@ -16,7 +16,7 @@ import pytest
 from harness.clock import MONOTONIC
 from harness.faults.observed import processor_seconds, start_ticks
 from harness.faults.starve import Starvation
-from harness.stack.turns import Turns
+from harness.stack.agents.turns import Turns
 
 
 class RealProcess:

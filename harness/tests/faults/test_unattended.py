@@ -9,7 +9,7 @@ import pytest
 from harness.errors import FaultError
 from harness.faults.mechanism import Footprint, Seen
 from harness.faults.unattended import Unattended
-from harness.stack.orchestrated import Attention
+from harness.stack.kubernetes.orchestrated import Attention
 from harness.tests.faults.orchestrated import Later, PodStack
 
 READY = Attention("edge-kafka", "edge-harness", "edge", asked=False, paused=False, said="Ready True")

@@ -16,7 +16,7 @@ from harness.launch import prepare
 from harness.platforms.clearing import manifests_of
 from harness.rehearsal import plan_of
 from harness.scenario import discover
-from harness.stack.owned import Manifest
+from harness.stack.kubernetes.owned import Manifest
 
 FOUND = discover(bundle.scenarios())
 PLACE = Place("staging", "https://10.1.2.3:6443", "edge-harness")

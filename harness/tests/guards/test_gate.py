@@ -20,7 +20,7 @@ from harness.guards.gate import (
     received,
 )
 from harness.guards.limits import Planned, Target
-from harness.stack.owned import MAY_BE_BROKEN, OURS, Right
+from harness.stack.kubernetes.owned import MAY_BE_BROKEN, OURS, Right
 from harness.stack.seams import Strike
 
 PLACE = Place("staging", "https://10.1.2.3:6443", "drill")

@@ -16,7 +16,7 @@ from harness.guards.rbac import render, rules
 from harness.guards.rights import AGENT, BEYOND, LOOK, ROWS, SEND, needed
 from harness.platforms.clearing import manifests_of
 from harness.stack.definition import base_folder, read_definition, stack_names
-from harness.stack.owned import Manifest, Right
+from harness.stack.kubernetes.owned import Manifest, Right
 from harness.stack.seams import Strike
 
 STACKS = bundle.fixtures() / "stacks"

@@ -9,7 +9,7 @@ import pytest
 from harness.guards.gate import Disruption
 from harness.guards.seen import read, selects
 from harness.stack.definition import NodeDefinition
-from harness.stack.owned import Manifest
+from harness.stack.kubernetes.owned import Manifest
 
 NODES = (
     NodeDefinition(name="kafka-0", role="broker", address="198.18.0.2"),

@@ -11,11 +11,11 @@ from typing import Any
 from harness.errors import StackError
 from harness.platforms.errand import ERRAND, JOB_KIND
 from harness.platforms.remains import Kind
-from harness.stack.agent_pods import LABEL
-from harness.stack.connection import FORBIDDEN, Refused
-from harness.stack.guest import CLAIMS, PODS
-from harness.stack.owned import OURS, RUN
-from harness.stack.pods_seen import PodSeen
+from harness.stack.agents.agent_pods import LABEL
+from harness.stack.kubernetes.connection import FORBIDDEN, Refused
+from harness.stack.kubernetes.guest import CLAIMS, PODS
+from harness.stack.kubernetes.owned import OURS, RUN
+from harness.stack.kubernetes.pods_seen import PodSeen
 
 SETS: Kind = ("apps/v1", "StatefulSet")
 TOPICS: Kind = ("kafka.strimzi.io/v1beta2", "KafkaTopic")

@@ -13,7 +13,9 @@ from harness.errors import BadInput, MissingAbility
 from harness.launch import Prepared, prepare
 from harness.platforms import Entry
 from harness.platforms import docker as outside
-from harness.stack import docker_images, docker_left, enclosure
+from harness.stack.docker import images as docker_images
+from harness.stack.docker import left as docker_left
+from harness.stack.namespaces import enclosure
 
 
 def an_entry(folder: Path, **settings: str) -> Entry:

@@ -17,7 +17,7 @@ from harness.interrupts import Interrupted
 from harness.launch import prepare
 from harness.platforms import Entry, errand
 from harness.platforms.errand import Errand
-from harness.stack.pods_seen import PodSeen
+from harness.stack.kubernetes.pods_seen import PodSeen
 
 RUN = "20261126-1200-quickstart-4f2a"
 

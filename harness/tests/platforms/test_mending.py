@@ -15,8 +15,8 @@ from harness.guards.rights import HEAL, SEND
 from harness.platforms import Wish, context, errand, mending
 from harness.platforms.mending import Mending
 from harness.platforms.remains import State, kinds_of_stacks, survey
-from harness.stack.guest import CLAIMS, PODS
-from harness.stack.owned import Right
+from harness.stack.kubernetes.guest import CLAIMS, PODS
+from harness.stack.kubernetes.owned import Right
 from harness.tests.platforms.drill import KINDS, SETS, TOPICS, Drill
 
 FAILED: dict[str, object] = {"failed": 1}
@@ -30,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for what does not come."""
     for name in ("_ABORT_S", "_GONE_S", "_LET_GO_S"):
         monkeypatch.setattr(mending, name, 0.2)
-    monkeypatch.setattr("harness.stack.guest._DELETED_S", 0.2)
+    monkeypatch.setattr("harness.stack.kubernetes.guest._DELETED_S", 0.2)
 
 
 @pytest.fixture

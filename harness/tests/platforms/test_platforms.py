@@ -22,8 +22,10 @@ from harness.platforms.docker import DockerPlatform
 from harness.platforms.kind import Kind
 from harness.platforms.local import Local
 from harness.rundir import RunDirectory
-from harness.stack import cluster, enclosure, gateway, images, kubernetes
-from harness.stack.cluster import Cluster
+from harness.stack.kind import cluster, gateway, images
+from harness.stack.kind.cluster import Cluster
+from harness.stack.kubernetes import platform as kubernetes
+from harness.stack.namespaces import enclosure
 from harness.stack.parts import NO_PARTS, Parts
 from harness.tests.source import ROOT
 from harness.tests.test_order import order

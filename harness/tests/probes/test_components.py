@@ -21,7 +21,7 @@ from harness.probes.sampler import Sample
 from harness.probes.vector import VectorProbe
 from harness.prometheus import parse
 from harness.stack.definition import read_definition
-from harness.stack.flink_rest import FlinkRest
+from harness.stack.flink.rest import FlinkRest
 from harness.tests.mock_cluster import mock_cluster
 from harness.tests.webserver import Answers, WebServer
 

@@ -11,7 +11,7 @@ from harness.bundle import fixtures
 from harness.ledger.schema import LEADS_QUORUM
 from harness.probes.quorum import QuorumProbe
 from harness.stack.definition import StackDefinition, read_definition
-from harness.tests.stack.test_quorum import answer, framed
+from harness.tests.stack.kafka.test_quorum import answer, framed
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.errors import StackError
 from harness.probes.tasks import Counter, Rates, TaskProbe
-from harness.stack.task_metrics import Task
+from harness.stack.flink.task_metrics import Task
 from harness.tests.webserver import Answers, WebServer
 
 JOB, LATER = "a43706f1a80cd1f619ae9545ec33dc01", "00000000000000000000000000000002"

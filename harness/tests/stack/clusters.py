@@ -8,9 +8,9 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from harness.stack.api import Api
-from harness.stack.connection import Refused
-from harness.stack.owned import Manifest
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.connection import Refused
+from harness.stack.kubernetes.owned import Manifest
 
 
 def refused(status: int, words: str) -> Refused:
@@ -19,7 +19,7 @@ def refused(status: int, words: str) -> Refused:
 
 
 class FakeApi(Api):
-    """See ``harness.stack.api.Api``. ``on_evict`` is raised by every eviction."""
+    """See ``harness.stack.kubernetes.api.Api``. ``on_evict`` is raised by every eviction."""
 
     def __init__(self, *resources: Manifest) -> None:
         self.namespace = "edge"

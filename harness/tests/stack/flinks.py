@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.stack.flink_rest import FlinkRest, JobSeen
+from harness.stack.flink.rest import FlinkRest, JobSeen
 from harness.tests.fakes import FakeClock
 
 RUNNING = JobSeen("", "RUNNING", tasks_running=4, tasks=4, completed=0, last_path="")

@@ -13,8 +13,8 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import ResourceNotFoundError, api_exception
 
 from harness.errors import StackError
-from harness.stack.api import Api
-from harness.stack.connection import Refused
+from harness.stack.kubernetes.api import Api
+from harness.stack.kubernetes.connection import Refused
 
 POD = {"kind": "Pod", "metadata": {"name": "edge-kafka-0"}}
 

@@ -11,9 +11,9 @@ from harness import bundle
 from harness.stack.assembly import Assembly
 from harness.stack.booted import BootedStack
 from harness.stack.definition import read_definition
-from harness.stack.flink_files import read_config
+from harness.stack.flink.files import read_config
 from harness.stack.java import find_java
-from harness.stack.kafka_admin import KafkaAdmin
+from harness.stack.kafka.admin import KafkaAdmin
 from harness.stack.parts import NO_PARTS, Parts
 from harness.stack.seams import LoggedService, Node
 from harness.stack.service import NodeService

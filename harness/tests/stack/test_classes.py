@@ -15,8 +15,8 @@ from harness import bundle
 from harness.errors import StackError
 from harness.stack.classes import Program, listed, listing, shared_classes
 from harness.stack.definition import read_definition
-from harness.stack.flink_classes import LoneCluster
-from harness.stack.flink_files import read_config
+from harness.stack.flink.classes import LoneCluster
+from harness.stack.flink.files import read_config
 from harness.stack.java import Java
 from harness.stack.software import Software
 

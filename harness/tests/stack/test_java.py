@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.stack.java import Java, find_java, java_for, major, version_of
-from harness.stack.objects import StoreSoftware
+from harness.stack.objects.component import StoreSoftware
 
 
 def java_home(folder: Path, version: str, *, runs: bool = True) -> Path:

@@ -7,7 +7,7 @@ import json
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from harness.stack.connection import Refused
+from harness.stack.kubernetes.connection import Refused
 
 BODY = json.dumps({"kind": "Status", "message": 'pods "a" is forbidden: User "b" cannot get it', "code": 403})
 

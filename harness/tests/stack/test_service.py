@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StackError
-from harness.stack.netns import NamespaceNode
+from harness.stack.namespaces.netns import NamespaceNode
 from harness.stack.service import NodeService
 
 

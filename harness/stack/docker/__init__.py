@@ -1,0 +1,1 @@
+"""The docker platform: containers on one network of this machine."""

@@ -1,0 +1,1 @@
+"""The Flink component: its processes, the job on them, and what they tell."""

@@ -1,0 +1,1 @@
+"""The cluster that kind makes: its machines are containers of Docker, its images come from here."""

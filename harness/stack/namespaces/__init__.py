@@ -1,0 +1,1 @@
+"""Linux namespaces: the enclosure of a local run, and each node's own network and disk."""

@@ -1,0 +1,1 @@
+"""The metrics agent: Vector, its configuration, and what it says of itself."""

@@ -1,0 +1,1 @@
+"""Pods that the harness does not see into, tested."""

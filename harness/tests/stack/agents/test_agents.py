@@ -1,0 +1,354 @@
+"""Talking to agents: over a stream that stays open, breaks and is opened again, or never answers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness.errors import FaultError, NotExpressible, StackError
+from harness.faults.starve import Starvation
+from harness.faults.traffic import Way, arrived, can_speak
+from harness.stack.agents import agents
+from harness.stack.agents.agent import Notes, Serving, answered
+from harness.stack.agents.agents import Agent, beating
+from harness.stack.agents.pod_proc import start_ticks
+from harness.stack.agents.remote import Placed, RemoteNode, RemoteProcess, main_process
+from harness.stack.agents.turns import Turned
+from harness.stack.kubernetes.lines import LineStream, output_of
+from harness.stack.namespaces.netns import Observer
+from harness.stack.running import run_at
+from harness.stack.seams import Distant, Done, Remote
+from harness.waiting import NotYet, wait_for
+
+UID = "u-1"
+
+
+@dataclass
+class Websocket:
+    """What ``LineStream`` selects on."""
+
+    sock: socket.socket
+
+
+class Exec:
+    """An exec stream whose other end is a function from lines to lines; None ends the stream."""
+
+    def __init__(self, answers: Callable[[str], str | None]) -> None:
+        mine, self._theirs = socket.socketpair()
+        self.sock, self._answers, self._open = Websocket(mine), answers, True
+        self._ending = False
+        self._read: dict[int, str] = {}
+
+    def is_open(self) -> bool:
+        """See ``Channel``."""
+        return self._open
+
+    def update(self, timeout: float = 0) -> None:
+        """See ``Channel``."""
+        self._read[1] = self._read.get(1, "") + self.sock.sock.recv(65536).decode()
+        self._open = not self._ending
+
+    def read_channel(self, channel: int, timeout: float = 0) -> str:
+        """See ``Channel``."""
+        return self._read.pop(channel, "")
+
+    def write_stdin(self, data: str) -> None:
+        """See ``Channel``."""
+        answer = self._answers(data.rstrip("\n"))
+        if answer is None:
+            self._read[3] = "killed"
+            self._theirs.sendall(b"\n")
+            self._ending = True
+        elif answer:
+            # In two pieces: lines do not come whole.
+            self._theirs.sendall(answer[:5].encode())
+            self._theirs.sendall(f"{answer[5:]}\n".encode())
+
+    def close(self) -> None:
+        """See ``Channel``."""
+        self._open = False
+        self.sock.sock.close()
+        self._theirs.close()
+
+
+@dataclass
+class Double:
+    """An agent's far end that answers by the real verbs, or as a test says."""
+
+    folder: Path
+    found: list[list[object]] = field(default_factory=lambda: [[4, 9, "c"]])
+    opened: int = 0
+    dies: bool = False
+    mute: bool = False
+    beats: int = 0
+
+    def __post_init__(self) -> None:
+        self.notes = Notes(self.folder)
+        self.serving = Serving(self.notes)
+
+    def open(self) -> Exec:
+        """A new stream."""
+        self.opened += 1
+        return Exec(self.answer)
+
+    def answer(self, line: str) -> str | None:
+        """What the agent says to *line*."""
+        asked = json.loads(line)
+        self.notes.beat()
+        if asked["id"] == 0:
+            self.beats += 1
+        if self.dies:
+            self.dies = False
+            return None
+        if self.mute and asked["id"]:
+            return ""
+        if asked["do"] == "find":
+            return json.dumps({"id": asked["id"], "found": self.found})
+        return json.dumps(answered(self.serving, line))
+
+
+@pytest.fixture
+def double(tmp_path: Path) -> Double:
+    """The far end."""
+    return Double(tmp_path)
+
+
+@pytest.fixture
+def agent(double: Double) -> Iterator[Agent]:
+    """The near end."""
+    made = Agent("worker-1", "edge-agent-1", double.open)
+    yield made
+    made.close()
+
+
+def test_a_process_is_found_looked_at_and_gone(agent: Agent) -> None:
+    """A pod's first process is a process of the seams, on a machine that is not this one."""
+    process = main_process(agent, UID, "ns")
+
+    assert isinstance(process, RemoteProcess)
+    assert isinstance(process, Distant)
+    assert (process.pid, process.start_ticks) == (4, 9)
+    assert not process.is_alive()
+    assert not process.is_stopped()
+    process.wait_gone(0)
+    with pytest.raises(ProcessLookupError):
+        process.send(signal.SIGKILL)
+
+
+def test_a_pod_without_a_process_has_none_and_one_with_two_is_refused(agent: Agent, double: Double) -> None:
+    """Which of several containers is meant nobody knows, so none is hit."""
+    double.found = []
+    assert main_process(agent, UID, "ns") is None
+    double.found = [[4, 9, "a"], [5, 9, "b"]]
+    with pytest.raises(NotExpressible, match="2 containers"):
+        main_process(agent, UID, "ns")
+
+
+def test_many_ask_at_the_same_time(agent: Agent) -> None:
+    """Each gets the answer to its own question."""
+    seen: list[object] = []
+    threads = [threading.Thread(target=lambda: seen.append(agent.look(1, 1).pids)) for _ in range(20)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert seen == [()] * 20
+
+
+def test_an_agent_that_was_killed_is_spoken_to_again(agent: Agent, double: Double) -> None:
+    """Who asked meanwhile is told; the next question opens a new stream, for kubelet started it again."""
+    agent.open()
+    double.dies = True
+    with pytest.raises(FaultError, match=r"the agent on worker-1 could not find: its stream ended: killed"):
+        agent.find(UID)
+
+    assert agent.find(UID) == [(4, 9, "c")]
+    assert double.opened == 2
+
+
+def test_an_agent_that_is_gone_for_good_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says which node, and what the cluster says."""
+    monkeypatch.setattr(agents, "_REOPENED_S", 0.3)
+
+    def refuse() -> Exec:
+        raise StackError("no exec", why="pod edge-agent-1 not found")
+
+    with pytest.raises(StackError, match=r"the agent on worker-1 to listen .* edge-agent-1 not found"):
+        Agent("worker-1", "edge-agent-1", refuse).open()
+
+
+def test_an_agent_that_does_not_answer_is_not_waited_for(
+    agent: Agent, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question has a deadline."""
+    monkeypatch.setattr(agents, "_ANSWER_S", 0.1)
+    double.mute = True
+
+    with pytest.raises(FaultError, match="the agent on worker-1 does not answer: asked to find"):
+        agent.find(UID)
+
+
+def test_beats_go_out_until_the_block_ends(agent: Agent, double: Double) -> None:
+    """The agent knows that the harness lives, and its input ends when it does not."""
+    agent.open()
+    with beating({"worker-1": agent}, every=0.01):
+        wait_for(lambda: _some(double), what="beats", seconds=5, every=0.01)
+
+    assert agent._stream is None
+
+
+def _some(double: Double) -> None:
+    if double.beats < 3:
+        raise NotYet(f"{double.beats} beats")
+
+
+def test_commands_run_where_the_node_is(agent: Agent) -> None:
+    """A command at a remote node is the agent's to run; as a person would paste it, it is kubectl's."""
+    node = RemoteNode("edge-kafka-0", "broker", (9092,), "ns", lambda: Placed(UID, "10.0.0.1", agent))
+    assert isinstance(node, Remote)
+    with pytest.raises(FaultError, match="could not run: pod u-1 has no network of its own"):
+        run_at(node, ["true"], seconds=1)
+
+    assert " ".join(node.enter(["nft", "-f", "-"])) == (
+        "kubectl --namespace ns exec -i edge-agent-1 -- "
+        "python3 -P -S -m harness.stack.agents.agent in u-1 nft -f -"
+    )
+
+
+@pytest.fixture
+def pod_here(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> RemoteNode:
+    """A pod whose network is this process's own."""
+    monkeypatch.setattr("harness.stack.agents.agent._network", lambda _pod: Path("/proc/self/ns/net"))
+    monkeypatch.setattr("harness.stack.namespaces.syscalls.setns", lambda _fd, _kind: None)
+    return RemoteNode("edge-kafka-0", "broker", (9092,), "ns", lambda: Placed(UID, "127.0.0.1", agent))
+
+
+def test_datagrams_are_sent_and_counted_by_agents(pod_here: RemoteNode) -> None:
+    """Between two pods, and between a pod and the harness, either way: each that gets along is counted."""
+    here = Observer("127.0.0.1")
+    ways = [Way(pod_here, pod_here), Way(here, pod_here), Way(pod_here, here)]
+
+    assert can_speak(pod_here)
+    assert [arrived(way, 500) for way in ways] == [500, 500, 500]
+
+
+def test_a_datagram_that_is_not_sent_is_not_counted(pod_here: RemoteNode) -> None:
+    """What is lost is what is missing: the end that listens counts nothing of its own."""
+    port = pod_here.hear()
+    pod_here.shout("127.0.0.1", port, 300)
+    assert pod_here.heard(port) == 300
+    with pytest.raises(FaultError, match=f"nobody listens at 127.0.0.1:{port}"):
+        pod_here.heard(port)
+
+
+def test_commands_run_here_when_the_node_is_here() -> None:
+    """Everywhere else it is a command of this machine."""
+
+    class Here:
+        """A node of this machine."""
+
+        name = role = address = "here"
+        ports: tuple[int, ...] = ()
+
+        def enter(self, argv: Sequence[str]) -> list[str]:
+            """The command itself."""
+            return list(argv)
+
+        def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
+            """Not asked here."""
+            raise AssertionError(address, port, seconds)
+
+    assert run_at(Here(), ["cat"], "text", seconds=5) == Done(0, "text", "")
+
+
+def test_a_stream_that_breaks_ends_with_its_words() -> None:
+    """Whoever waits for lines is told that none will come."""
+    ended: list[str] = []
+    stream = LineStream(Exec(lambda _line: None), lambda _line: None, ended.append)
+    stream.send("x")
+    wait_for(lambda: _ended(ended), what="the end", seconds=5, every=0.01)
+
+    assert ended == ["killed"]
+    assert not stream.is_open
+
+
+def _ended(ended: list[str]) -> None:
+    if not ended:
+        raise NotYet("it goes on")
+
+
+@dataclass
+class Binary:
+    """An exec stream that has ended, with so much to read."""
+
+    read: dict[int, bytes]
+
+    def is_open(self) -> bool:
+        """See ``Channel``."""
+        return False
+
+    def read_channel(self, channel: int, timeout: float = 0) -> bytes:
+        """See ``Channel``."""
+        return self.read.pop(channel, b"")
+
+    def close(self) -> None:
+        """See ``Channel``."""
+
+
+def test_output_is_whole_or_an_error() -> None:
+    """A command that failed gives no half of an archive for a whole one."""
+    good = Binary({1: b"\xff\x00", 3: b'{"status":"Success"}'})
+    assert b"".join(output_of(good, "tar", 1)) == b"\xff\x00"  # type: ignore[arg-type] # as far as it is used
+
+    bad = Binary({1: b"\xff", 2: b"no space", 3: b'{"status":"Failure"}'})
+    with pytest.raises(StackError, match="tar failed: no space"):
+        list(output_of(bad, "tar", 1))  # type: ignore[arg-type] # as far as it is used
+
+
+def test_starvation_is_given_and_proven_by_an_agent(agent: Agent, double: Double, tmp_path: Path) -> None:
+    """Turns, looks and processor time are its own machine's; healed, it runs at every look."""
+    busy = subprocess.Popen([sys.executable, "-S", "-c", "while True: sum(range(1000))"])
+    process = RemoteProcess(busy.pid, start_ticks(busy.pid), agent, "ns")
+    assert isinstance(process, Turned)
+    fault = Starvation({"edge-kafka-0": Running(process)}, 0.3, 1)
+    try:
+        with beating({"worker-1": agent}, every=0.1):
+            fault.inject()
+            landed, still = fault.landed(), fault.still()
+            fault.heal()
+            fault.heal()
+            healed = fault.healed()
+    finally:
+        busy.kill()
+        busy.wait()
+
+    assert (True, True, True) == (landed.ok, still.ok, healed.ok), (landed, still, healed)
+    assert all(command.startswith("kubectl --namespace ns exec edge-agent-1") for command in fault.commands)
+    assert ({"do": "continue", "node": "edge-kafka-0", "by": "agent"},) == fault.undo
+
+
+@dataclass
+class Running:
+    """A service with one process."""
+
+    process: RemoteProcess
+
+    def start(self) -> None:
+        """Never."""
+
+    def wait_ready(self, seconds: float) -> str:
+        """At once."""
+        return "ready"
+
+    def wipe(self) -> None:
+        """Never."""

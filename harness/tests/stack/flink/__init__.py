@@ -1,0 +1,1 @@
+"""The Flink component, tested."""

@@ -1,0 +1,1 @@
+"""The cluster that kind makes, tested."""
