@@ -67,12 +67,14 @@ class Found:
     excused: dict[str, int] = field(default_factory=dict)
 
 
-def excusing(found: Found, rule: str) -> Found:
-    """*found* with every violation excused by *rule*; an empty rule excuses none."""
-    if not rule or not found.hits.count:
+def excusing(found: Found, rule: str, where: Mask | None = None) -> Found:
+    """*found* with its violations, or those at *where*, excused by *rule*; an empty rule excuses none."""
+    rows = np.ones(found.hits.count, np.bool_) if where is None else where
+    if not rule or not rows.any():
         return found
-    excused = found.excused | {rule: found.excused.get(rule, 0) + found.hits.count}
-    return replace(found, hits=Hits(), detail="", excused=excused)
+    excused = found.excused | {rule: found.excused.get(rule, 0) + int(rows.sum())}
+    left = found.hits.chosen(~rows)
+    return replace(found, hits=left, detail=found.detail if left.count else "", excused=excused)
 
 
 def finding(facts: Facts, found: Found) -> Finding:

@@ -71,7 +71,7 @@ def _settings(evidence: Evidence) -> History:
     client = planned.client if planned else {}
     effective = seen.effective if seen else {}
     policy = effective.get("topic.cleanup.policy", "delete")
-    keeps = effective.get("topic.retention.ms", "-1") == "-1"
+    keeps = effective.get("topic.retention.ms") == "-1"
     return History(
         acks=_acks(client.get("acks", "all")),
         idempotent=client.get("enable.idempotence", "true") == "true",

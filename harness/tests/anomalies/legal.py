@@ -26,6 +26,95 @@ LEGAL: dict[str, Telling] = {
     "attempted twice, there twice": (
         lambda: Story().send(0, outcome="unknown").send(0, 1).poll(0, 2, (0, 0), (1, 0)).fence(2)
     ),
+    "refused, sent again, and there": (
+        lambda: Story().send(0, outcome="fail").send(0, 0).poll(0, 1, (0, 0)).fence(1)
+    ),
+    "aborted, then refused, and shown to a reader of everything": (
+        lambda: (
+            Story()
+            .reads(9, isolation="uncommitted")
+            .send(0, 0, transaction="t")
+            .ends("t", "abort")
+            .send(0, outcome="fail")
+            .send(1, 2)
+            .poll(0, 3, (0, 0), (2, 1))
+            .fence(3)
+        )
+    ),
+    "aborted and sent again, both shown to readers of everything": (
+        lambda: (
+            in_transaction("abort")
+            .send(0, 3, transaction="u")
+            .ends("u")
+            .reads(8, isolation="uncommitted")
+            .poll(0, 5, (0, 0), (1, 1), (3, 0), reader=8)
+            .poll(0, 5, (3, 0))
+            .fence(5)
+        )
+    ),
+    "of a transaction that nobody asked to commit, not shown": (
+        lambda: (
+            Story()
+            .send(0, 0, transaction="t")
+            .send(1, 1)
+            .reads(8, isolation="uncommitted")
+            .poll(0, 2, (0, 0), (1, 1), reader=8)
+            .poll(0, 0)
+            .fence(2)
+        )
+    ),
+    "shown, and expired later": (
+        lambda: (
+            three(Story(cleanup="delete"))
+            .poll(0, 3, (0, 0), (1, 1), (2, 2))
+            .poll(1, 3, (1, 1), (2, 2), reader=8)
+            .fence(3, first=1)
+        )
+    ),
+    "expired before anybody looked": (
+        lambda: three(Story(cleanup="delete")).poll(1, 3, (1, 1), (2, 2)).fence(3, first=1)
+    ),
+    "another leader gave an offset again, where logs may be truncated": (
+        lambda: (
+            Story(acks="1", idempotent=False)
+            .send(0, 0, outcome="unknown", epoch=3)
+            .send(1, 0, epoch=4)
+            .delivered(0, 1, Delivered(offset=0, producer=1, sequence=0, epoch=3))
+            .delivered(0, 1, Delivered(offset=0, producer=1, sequence=1, epoch=4), reader=8)
+            .fence(1)
+        )
+    ),
+    "a tombstone and the values that it ended are gone": (
+        lambda: (
+            Story(cleanup="compact")
+            .send(0, 0, key=1)
+            .send(1, 1, key=1, value=None)
+            .send(2, 2, key=2)
+            .poll(0, 3, (2, 2))
+            .fence(3)
+        )
+    ),
+    "a slow reader saw a value, and neither its tombstone later": (
+        lambda: (
+            Story(cleanup="compact")
+            .send(0, 0, key=1)
+            .send(1, 1, key=1, value=None)
+            .send(2, 2, key=2)
+            .poll(0, 1, (0, 0))
+            .poll(1, 3, (2, 2))
+            .fence(3)
+        )
+    ),
+    "the older value of a key is passed over under compaction": (
+        lambda: (
+            Story(cleanup="compact")
+            .send(0, 0, key=1)
+            .send(1, 1, key=1)
+            .poll(0, 2, (0, 0), (1, 1), reader=8)
+            .poll(0, 2, (1, 1))
+            .fence(2)
+        )
+    ),
     "an aborted transaction, not shown": lambda: (
         in_transaction("abort").send(2, 3).poll(0, 4, (3, 2)).fence(4)
     ),
