@@ -107,20 +107,22 @@ def _verify_history(history: Path, config: Path | None, *, as_json: bool) -> int
     from harness.history.table import tabulate
 
     operations = _operations(history)
-    columns = tabulate(operations, read_settings(config) if config else None)
-    verdict = judge(columns, len(operations))
+    settings = read_settings(config) if config else None
+    verdict = judge(tabulate(operations.values(), settings, numbers=operations), len(operations))
     click.echo(verdict.model_dump_json(by_alias=True, indent=2) if as_json else "\n".join(told(verdict)))
     return verdict.exit_code
 
 
-def _operations(path: Path) -> list[Operation]:
-    """Those of a file; of a run's directory those that its ledger tells of."""
+def _operations(path: Path) -> dict[int, Operation]:
+    """Those of a file by line; of a run's directory those that its ledger tells of, one after the other."""
     from harness.anomalies.unfolded import unfolded
-    from harness.history.lines import read_lines
+    from harness.history.lines import read_numbered
     from harness.ledger import evidence
     from harness.rundir import RunDirectory
 
-    return unfolded(evidence.load(RunDirectory.open(path))) if path.is_dir() else read_lines(path)
+    if path.is_dir():
+        return dict(enumerate(unfolded(evidence.load(RunDirectory.open(path))), 1))
+    return read_numbered(path)
 
 
 @click.command()

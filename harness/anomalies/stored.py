@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.anomalies.judge import ALWAYS, WHERE_TOLD, HistoryVerdict, judge
 from harness.checkers.guarantees import records, sentence
+from harness.errors import BadInput, EvidenceError
 from harness.findings import Finding
 from harness.history.operations import Operation
 from harness.history.parts import stored
@@ -34,13 +35,23 @@ def findings(directory: RunDirectory) -> tuple[Finding, ...]:
     if not plans:
         return ()
     histories = stored(directory.history)
-    found = [one for plan in plans for one in _of(plan, events, histories.get(plan.workload, []))]
+    found = [one for plan in plans for one in _of(plan, events, histories.get(plan.workload, {}))]
     return (*found, *_unanswered(events, found))
 
 
-def _of(plan: WorkloadPlanned, events: Sequence[Event], operations: list[Operation]) -> Iterator[Finding]:
-    """The findings of one workload."""
-    verdict = judge(tabulate(operations), len(operations))
+def _of(
+    plan: WorkloadPlanned, events: Sequence[Event], operations: dict[int, Operation]
+) -> Iterator[Finding]:
+    """The findings of one workload.
+
+    Raises:
+        EvidenceError: its history cannot be.
+    """
+    try:
+        columns = tabulate(operations.values(), numbers=operations)
+    except BadInput as error:
+        raise EvidenceError(f"the history of {plan.workload} cannot be", why=str(error)) from error
+    verdict = judge(columns, len(operations))
     for each in verdict.findings:
         yield each.model_copy(update={"checker": f"{plan.workload}.{each.checker}"})
     yield _whole(plan, events, verdict)

@@ -89,14 +89,15 @@ def _attempts(evidence: Evidence) -> Iterator[Send]:
     for row in np.lexsort((rows.first_seq, rows.t_sent)).tolist():
         base, first = int(rows.base_offset[row]), int(rows.first_seq[row])
         sent, done = int(rows.t_sent[row]), int(rows.t_done[row])
+        ended = Outcome(int(rows.outcome[row]))
         for place in range(int(rows.count[row])):
             yield Send(
                 producer=int(rows.producer[row]),
                 partition=int(rows.partition[row]),
                 sequence=first + place,
                 t=(sent, max(sent, done)),
-                outcome=_ENDS[Outcome(int(rows.outcome[row]))],
-                offset=base + place if base >= 0 else None,
+                outcome=_ENDS[ended],
+                offset=base + place if base >= 0 and ended is Outcome.OK else None,
             )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from harness.anomalies.stored import findings
 from harness.checkers.compose import judge
+from harness.errors import EvidenceError
 from harness.findings import Finding
 from harness.history.lines import write_lines
 from harness.ledger import evidence
@@ -77,6 +78,16 @@ def by_name(directory: RunDirectory) -> dict[str, Finding]:
 def whole() -> Story:
     """Two records that came back."""
     return Story().send(0, 0).send(1, 1).poll(0, 2, (0, 0), (1, 1)).fence(2)
+
+
+def test_a_history_that_cannot_be_is_named_by_its_workload(tmp_path: Path) -> None:
+    """A run may have several: which one, which line, and why."""
+    directory = stored(tmp_path, whole().fence(3), planned(), ended())
+
+    with pytest.raises(
+        EvidenceError, match=r"the history of transfers cannot be: line 6: partition: its end"
+    ):
+        findings(directory)
 
 
 def test_each_finding_names_its_workload(tmp_path: Path) -> None:

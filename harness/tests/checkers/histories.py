@@ -153,7 +153,7 @@ def _fence(partition: int, end: int, reading: Reading) -> Fence | None:
         return None
     return Fence(
         partition=partition,
-        first_offset=reading.start[partition],
+        first_offset=min(reading.start[partition], end),
         end_offset=end,
         committed_end_offset=end - (kind == "open"),
         sentinel_offset=end,
