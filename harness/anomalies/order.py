@@ -27,13 +27,13 @@ def realtime_offset(facts: Facts) -> Found:
     before = _acknowledged_before(
         (sends.log[known], sends.done[known] + skew, offset[known]), (sends.log[rows], sends.invoked[rows])
     )
-    late = rows[offset[rows] <= before]
+    late, after = rows[offset[rows] <= before], int((before != NONE).sum())
     found = Found(
         "realtime_offset",
-        compared={"located": len(rows)},
+        compared={"sent after an acknowledgement": after, "located": len(rows)},
         hits=hits(sends.log[late], offset=offset[late], record=facts.attempted[late], op=sends.op[late]),
         detail="a record acknowledged before it was sent lies at this offset or above",
-        held=f"Each of {counted(len(rows), 'record')} lies above what was acknowledged before it was sent.",
+        held=f"Each of {counted(after, 'record')} lies above what was acknowledged before it was sent.",
         broken=f"{counted(len(late), 'record')} below one that was acknowledged before they were sent.",
     )
     return excusing(found, truncates(facts))
