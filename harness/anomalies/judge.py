@@ -128,7 +128,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         found = _checked(facts, check)
         if isinstance(found, Finding):
             yield found
-        elif found is not None and (check in ALWAYS or any(found.compared.values()) or found.hits.count):
+        elif found is not None and (check in ALWAYS or not found.idle):
             yield finding(facts, found)
 
 

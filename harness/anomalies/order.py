@@ -27,14 +27,14 @@ def realtime_offset(facts: Facts) -> Found:
     before = _acknowledged_before(
         (sends.log[known], sends.done[known] + skew, offset[known]), (sends.log[rows], sends.invoked[rows])
     )
-    compared, bound = int((before != NONE).sum()), before[offset[rows] <= before]
+    after, bound = int((before != NONE).sum()), before[offset[rows] <= before]
     late = rows[offset[rows] <= before]
     found = Found(
         "realtime_offset",
-        compared={"located": compared},
+        compared={"sent after an acknowledgement": after, "located": len(rows)},
         hits=hits(sends.log[late], offset=offset[late], record=facts.attempted[late], op=sends.op[late]),
         detail="a record acknowledged before it was sent lies at this offset or above",
-        held=f"Each of {counted(compared, 'record')} lies above what was acknowledged before it was sent.",
+        held=f"Each of {counted(after, 'record')} lies above what was acknowledged before it was sent.",
         broken=f"{counted(len(late), 'record')} below one that was acknowledged before they were sent.",
     )
     held_by = Largest(at(sends.log[known], offset[known]), sends.epoch[known]).of(at(sends.log[late], bound))

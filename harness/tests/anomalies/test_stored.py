@@ -143,6 +143,16 @@ def test_a_history_that_proves_less_than_it_should_is_unknown(
     assert words in found.summary
 
 
+def test_a_workload_that_committed_nothing_proves_nothing(tmp_path: Path) -> None:
+    """Transactions that were all aborted are none that could be torn, and records of none are no zombies."""
+    story = whole().send(2, 2, transaction="t").ends("t", "abort", writer="w").poll(2, 4).fence(4)
+    plan = planned("lost", "torn_transaction", "zombie_write")
+    found = by_name(stored(tmp_path, story, plan, ended()))["transfers.history_whole"]
+
+    assert found.verdict is Verdict.UNKNOWN
+    assert "there was nothing to compare for torn_transaction, zombie_write" in found.summary
+
+
 def test_a_history_without_a_fence_is_unknown(tmp_path: Path) -> None:
     """Nobody knows whether there is more."""
     story = Story().send(0, 0).poll(0, 1, (0, 0))
