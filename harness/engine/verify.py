@@ -12,7 +12,7 @@ from harness.engine import local, on_ray
 from harness.engine.folder import Context, Part, parts, read_context
 from harness.engine.instants import dated
 from harness.engine.judge import Counted, conclude
-from harness.findings import Finding
+from harness.findings import NOT_ASKED, Finding
 from harness.model import Frozen
 from harness.report.plaintext import log_line
 from harness.report.terminal import witness_words
@@ -81,7 +81,8 @@ def lines(document: RecordsDocument) -> Iterator[str]:
         f"in {document.partitions} partitions, judged as {document.runs:,} runs"
     )
     for each in document.findings:
-        yield log_line(f"{each.verdict} {each.checker}: {each.summary}")
+        word = "NOT JUDGED" if NOT_ASKED in each.excused else each.verdict
+        yield log_line(f"{word} {each.checker}: {each.summary}")
         if each.violations and each.witnesses:
             yield "  " + log_line(f"first witness: {witness_words(each.witnesses[0])}")
     yield f"exit code {document.exit_code}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,21 @@ WHOLE = {
     "transaction": [-1, -1, 3],
 }
 RUNS = [Row(7, 0, 0, 2, 0), Row(7, 1, 0, 1, 2, 2, 3)]
+
+
+FENCE = {
+    "partition": 0,
+    "first_offset": 0,
+    "end_offset": 3,
+    "committed_end_offset": 3,
+    "sentinel_offset": 3,
+    "position": 4,
+}
+
+
+def with_(key: str, value: object) -> str:
+    """A context that says this as well."""
+    return json.dumps({"format": "edge-harness/records/1", key: value})
 
 
 def stored(folder: Path, columns: dict[str, pa.Array], *, group: int = 2) -> Path:
@@ -153,10 +169,14 @@ def test_no_records_are_no_evidence(tmp_path: Path) -> None:
         ("{", "JSON"),
         ('{"format": "edge-harness/records/2"}', "format"),
         ('{"format": "edge-harness/records/1", "fence": []}', "fence"),
+        (with_("guarantees", []), "guarantees: .* at least 1 item"),
+        (with_("guarantees", [{"name": "results_exact"}]), "guarantees: .*results_exact is none of records"),
+        (with_("guarantees", [{"name": "no_loss"}, {"name": "no_loss", "allowed": 9}]), "no_loss .* twice"),
+        (with_("fences", [FENCE, FENCE | {"position": 9}]), "fences: .*partition 0 is there twice"),
     ],
 )
 def test_a_context_of_another_form_is_named(tmp_path: Path, text: str | None, why: str) -> None:
-    """A missing file, broken JSON, another version and a key that nobody knows."""
+    """A missing file, broken JSON, another version, an unknown key; what asks for nothing, or two things."""
     if text is not None:
         (tmp_path / "records.json").write_text(text)
 

@@ -123,6 +123,28 @@ def test_a_partition_that_lacks_its_files_is_missed(made: Made, tmp_path: Path) 
     assert verify(less, processes=1).verdict is Verdict.UNKNOWN
 
 
+def test_what_nobody_asked_for_is_all_asked_for(made: Made, tmp_path: Path) -> None:
+    """A context without guarantees asks for all of them: a lossy history does not pass for want of a question."""
+    folder = _changed(made(SOUND), tmp_path, guarantees=None)
+    assert verify(folder, processes=1).verdict is Verdict.PASS
+    shutil.rmtree(folder / "consume" / "partition=2")
+    document = verify(folder, processes=1)
+
+    assert (document.verdict, document.exit_code) == (Verdict.FAIL, ExitCode.GUARANTEE_BROKEN)
+    assert {"none allowed"} == {f.limit for f in document.findings}
+
+
+def test_no_line_says_pass_of_what_was_lost(made: Made, tmp_path: Path) -> None:
+    """A loss that was allowed says so, and one that nobody asked about is not judged instead of passed."""
+    said = {}
+    for name, asked in (("allowed", {"name": "no_loss", "allowed": 16}), ("unasked", {"name": "no_duplicates"})):
+        folder = _changed(made(SMALL), tmp_path / name, guarantees=[asked])
+        said[name] = next(line for line in lines(verify(folder, processes=1)) if "no_loss" in line)
+
+    assert said["allowed"].startswith("PASS no_loss: Within the 16 allowed: 16 of")
+    assert said["unasked"].startswith("NOT JUDGED no_loss: Nobody asked for it: 16 of")
+
+
 def test_what_was_only_announced_is_no_stranger(made: Made, tmp_path: Path) -> None:
     """Attempts whose rows were lost lie below the announcement: undecided, and they may come back."""
     reserved = [{"producer": 0, "partition": p, "until_seq": 10_000} for p in range(5)]
@@ -190,8 +212,8 @@ def test_the_document_is_written_where_the_records_are(made: Made, tmp_path: Pat
 
 
 def _changed(folder: Path, place: Path, **context: object) -> Path:
-    """A copy of the folder with another context."""
+    """A copy of the folder with another context, without the keys that are None."""
     copy = shutil.copytree(folder, place / "copy")
     told = json.loads((folder / "records.json").read_text()) | context
-    (copy / "records.json").write_text(json.dumps(told))
+    (copy / "records.json").write_text(json.dumps({key: value for key, value in told.items() if value is not None}))
     return copy
