@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, ValidationError, field_validator
 
 from harness.errors import BadInput, EvidenceError
+from harness.ledger.bounds import NUMBER, PLACE
 from harness.model import Fence, Frozen, Guarantee
 from harness.names import GuaranteeName
 
@@ -83,9 +84,9 @@ _DELTA = ["sequence", "offset", "intended_us", "sent_us", "done_us", "read_us", 
 class Reserved(Frozen):
     """A producer had announced that it would attempt sequences below ``until_seq``."""
 
-    producer: int
-    partition: int
-    until_seq: int
+    producer: int = Field(ge=NUMBER[0], le=NUMBER[1])
+    partition: int = Field(ge=NUMBER[0], le=NUMBER[1])
+    until_seq: int = Field(ge=PLACE[0], le=PLACE[1])
 
 
 class Context(Frozen):
@@ -158,7 +159,8 @@ def parts(folder: Path) -> list[Part]:
     """The partitions of *folder*, ascending, with the files of each in the order of their names.
 
     Raises:
-        EvidenceError: a folder's name is no partition's, or there are no records.
+        BadInput: a folder's name is no partition's.
+        EvidenceError: there are no records.
     """
     found = {side: _files(folder / side) for side in SCHEMAS}
     partitions = sorted(found["produce"].keys() | found["consume"].keys())
@@ -171,8 +173,8 @@ def _files(folder: Path) -> dict[int, tuple[Path, ...]]:
     found: dict[int, tuple[Path, ...]] = {}
     for each in sorted(folder.iterdir()) if folder.is_dir() else ():
         named = _FOLDER.match(each.name)
-        if named is None or int(named[1]) in found:
-            raise EvidenceError(f"{each} is no partition", fix="name each folder partition=N, once")
+        if named is None or int(named[1]) in found or int(named[1]) > NUMBER[1]:
+            raise BadInput(f"{each} is no partition", fix="name each folder partition=N, once")
         found[int(named[1])] = tuple(sorted(each.glob("*.parquet")))
     return found
 

@@ -49,8 +49,8 @@ def verify(
     """Judge the records of *folder*; the findings are the same wherever and in however many processes.
 
     Raises:
-        BadInput: it is no folder of records.
-        EvidenceError: a file is damaged, or of another schema.
+        BadInput: it is no folder of records, a file of another schema, or a value out of range.
+        EvidenceError: a file is damaged.
         MissingAbility: Ray is not installed, or memory or the disk ran out.
     """
     context = read_context(folder)

@@ -124,7 +124,7 @@ def test_a_partition_that_lacks_its_files_is_missed(made: Made, tmp_path: Path) 
 
 
 def test_what_nobody_asked_for_is_all_asked_for(made: Made, tmp_path: Path) -> None:
-    """A context without guarantees asks for all of them: a lossy history does not pass for want of a question."""
+    """A context without guarantees asks for all of them: a loss does not pass for want of a question."""
     folder = _changed(made(SOUND), tmp_path, guarantees=None)
     assert verify(folder, processes=1).verdict is Verdict.PASS
     shutil.rmtree(folder / "consume" / "partition=2")
@@ -137,7 +137,10 @@ def test_what_nobody_asked_for_is_all_asked_for(made: Made, tmp_path: Path) -> N
 def test_no_line_says_pass_of_what_was_lost(made: Made, tmp_path: Path) -> None:
     """A loss that was allowed says so, and one that nobody asked about is not judged instead of passed."""
     said = {}
-    for name, asked in (("allowed", {"name": "no_loss", "allowed": 16}), ("unasked", {"name": "no_duplicates"})):
+    for name, asked in (
+        ("allowed", {"name": "no_loss", "allowed": 16}),
+        ("unasked", {"name": "no_duplicates"}),
+    ):
         folder = _changed(made(SMALL), tmp_path / name, guarantees=[asked])
         said[name] = next(line for line in lines(verify(folder, processes=1)) if "no_loss" in line)
 
@@ -215,5 +218,7 @@ def _changed(folder: Path, place: Path, **context: object) -> Path:
     """A copy of the folder with another context, without the keys that are None."""
     copy = shutil.copytree(folder, place / "copy")
     told = json.loads((folder / "records.json").read_text()) | context
-    (copy / "records.json").write_text(json.dumps({key: value for key, value in told.items() if value is not None}))
+    (copy / "records.json").write_text(
+        json.dumps({key: value for key, value in told.items() if value is not None})
+    )
     return copy
