@@ -24,6 +24,8 @@ SMALL = Asked(40_000, partitions=4, defects=56, row_group=3_000)
 IN_TRANSACTIONS = Asked(40_000, partitions=4, defects=56, row_group=3_000, transactions=True)
 SOUND = Asked(40_000, partitions=4, defects=0, row_group=3_000, transactions=True)
 
+OFFSETS = ("end_offset", "committed_end_offset", "sentinel_offset")
+
 Made = Callable[[Asked], Path]
 
 
@@ -105,6 +107,16 @@ def test_without_fences_nothing_is_proven(made: Made, tmp_path: Path) -> None:
     document = verify(folder, processes=1)
 
     assert (document.verdict, document.exit_code) == (Verdict.UNKNOWN, ExitCode.UNKNOWN)
+
+
+def test_a_fence_of_another_reading_proves_nothing(made: Made, tmp_path: Path) -> None:
+    """A sentinel among the records that came back cannot have been where this reading ended."""
+    fences = read_context(made(SOUND)).model_dump(mode="json")["fences"]
+    early = [fence | dict.fromkeys(OFFSETS, 2) | {"position": 3} for fence in fences[:1]] + fences[1:]
+    document = verify(_changed(made(SOUND), tmp_path, fences=early), processes=1)
+
+    assert (document.verdict, document.exit_code) == (Verdict.UNKNOWN, ExitCode.UNKNOWN)
+    assert "partition 0 has a record at offset" in document.findings[1].summary
 
 
 def test_a_partition_that_lacks_its_files_is_missed(made: Made, tmp_path: Path) -> None:
