@@ -120,7 +120,14 @@ def _operations(path: Path) -> list[Operation]:
     from harness.ledger import evidence
     from harness.rundir import RunDirectory
 
-    return unfolded(evidence.load(RunDirectory.open(path))) if path.is_dir() else read_lines(path)
+    if not path.is_dir():
+        return read_lines(path)
+    if not RunDirectory(path).events.is_file():
+        fix = "name a file of JSON lines, or a folder that `harness run` made"
+        raise BadInput(
+            f"{path} is no history", why="it is a folder, and no run's: it has no events.jsonl", fix=fix
+        )
+    return unfolded(evidence.load(RunDirectory.open(path)))
 
 
 @click.command()
