@@ -120,9 +120,14 @@ def _operations(path: Path) -> dict[int, Operation]:
     from harness.ledger import evidence
     from harness.rundir import RunDirectory
 
-    if path.is_dir():
-        return dict(enumerate(unfolded(evidence.load(RunDirectory.open(path))), 1))
-    return read_numbered(path)
+    if not path.is_dir():
+        return read_numbered(path)
+    if not RunDirectory(path).events.is_file():
+        fix = "name a file of JSON lines, or a folder that `harness run` made"
+        raise BadInput(
+            f"{path} is no history", why="it is a folder, and no run's: it has no events.jsonl", fix=fix
+        )
+    return dict(enumerate(unfolded(evidence.load(RunDirectory.open(path))), 1))
 
 
 @click.command()

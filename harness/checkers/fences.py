@@ -1,8 +1,14 @@
 """What was provably read to the end, so that "not seen" may be called "lost".
 
 A partition is covered when the load had stopped before the fence, its fence is
-complete, and, if the ledger's tail was cut, every offset up to the fence is
-still among the reads. Nothing else turns an unseen record into a lost one.
+complete and of this reading, and, if the ledger's tail was cut, every offset up
+to the fence is still among the reads. Nothing else turns an unseen record into a
+lost one.
+
+A fence is of another reading when a record came back from where its sentinel lies,
+or from behind where its reader stood: then nobody knows where this reading ended.
+An acknowledgement beyond a fence's end contradicts nothing by itself: a log that
+was truncated has it, and the record is lost.
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ import numpy as np
 from harness.checkers.sequences import History, Strange
 from harness.checkers.spans import Spans, union
 from harness.ledger.evidence import Evidence, Reads
-from harness.model import Fence, FencePassed, LoadEnded, LoadPlanned
+from harness.model import Fence, FencePassed, LoadEnded, LoadPlanned, ReadState
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,10 @@ def coverage(evidence: Evidence, history: History) -> Coverage:
     passed = evidence.last(FencePassed)
     found = {fence.partition: fence for fence in passed.fences} if passed else {}
     late = _load_outlived(evidence, passed)
+    overrun = _overrun(evidence.reads, found)
     gaps: dict[int, str] = {}
     for partition in _expected(evidence, history) | found.keys():
-        reason = late or _gap(evidence, found.get(partition))
+        reason = late or _gap(evidence, found.get(partition)) or overrun.get(partition, "")
         if reason:
             gaps[partition] = reason
     return Coverage({p: fence for p, fence in found.items() if p not in gaps}, gaps)
@@ -82,6 +89,26 @@ def _gap(evidence: Evidence, fence: Fence | None) -> str:
     if evidence.tail_cut and (missing := _unread(evidence.reads, fence)):
         return f"lacks {missing} read offsets, for the ledger's tail was cut"
     return ""
+
+
+def _overrun(reads: Reads, found: dict[int, Fence]) -> dict[int, str]:
+    """By partition, the record that this fence's reader cannot have read."""
+    if not found:
+        return {}
+    fences = [found[partition] for partition in sorted(found)]
+    names = ("partition", "sentinel_offset", "position")
+    partition, sentinel, position = (
+        np.asarray([getattr(fence, name) for fence in fences], np.int64) for name in names
+    )
+    at = np.minimum(np.searchsorted(partition, reads.partition), len(fences) - 1)
+    end = reads.first_offset + reads.count
+    over = (end > position[at]) | ((reads.first_offset <= sentinel[at]) & (sentinel[at] < end))
+    over &= (partition[at] == reads.partition) & (reads.state == ReadState.GOOD)
+    return {
+        int(reads.partition[row]): f"has a record at offset {int(end[row]) - 1}, and its fence's "
+        f"sentinel at {int(sentinel[at[row]])}: it is of another reading"
+        for row in np.flatnonzero(over).tolist()
+    }
 
 
 def _unread(reads: Reads, fence: Fence) -> int:

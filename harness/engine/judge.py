@@ -19,7 +19,6 @@ from harness.checkers.sequences import history
 from harness.engine import torn
 from harness.engine.folder import Context
 from harness.engine.runs import Runs, Whole, nothing, same
-from harness.errors import EvidenceError
 from harness.findings import Finding
 from harness.ledger import schema
 from harness.ledger.evidence import Announced, Attempts, Evidence, Ints, Reads, Samples, Words, empty
@@ -47,10 +46,6 @@ def count(context: Context, partition: int, produced: Runs, consumed: Runs) -> C
     Raises:
         EvidenceError: a row cannot be right, e.g. a negative sequence.
     """
-    if consumed.rows and int(consumed.first_offset.min()) < 0:
-        raise EvidenceError(
-            f"partition {partition} cannot be judged", why="a record was read at a negative offset"
-        )
     evidence = evidence_of(context, produced, consumed, {partition})
     sets = history(evidence)
     covered = coverage(evidence, sets)

@@ -12,7 +12,7 @@ from harness.engine import local, on_ray
 from harness.engine.folder import Context, Part, parts, read_context
 from harness.engine.instants import dated
 from harness.engine.judge import Counted, conclude
-from harness.findings import Finding
+from harness.findings import NOT_ASKED, Finding
 from harness.model import Frozen
 from harness.report.plaintext import log_line
 from harness.report.terminal import witness_words
@@ -49,8 +49,8 @@ def verify(
     """Judge the records of *folder*; the findings are the same wherever and in however many processes.
 
     Raises:
-        BadInput: it is no folder of records.
-        EvidenceError: a file is damaged, or of another schema.
+        BadInput: it is no folder of records, a file of another schema, or a value out of range.
+        EvidenceError: a file is damaged.
         MissingAbility: Ray is not installed, or memory or the disk ran out.
     """
     context = read_context(folder)
@@ -81,7 +81,8 @@ def lines(document: RecordsDocument) -> Iterator[str]:
         f"in {document.partitions} partitions, judged as {document.runs:,} runs"
     )
     for each in document.findings:
-        yield log_line(f"{each.verdict} {each.checker}: {each.summary}")
+        word = "NOT JUDGED" if NOT_ASKED in each.excused else each.verdict
+        yield log_line(f"{word} {each.checker}: {each.summary}")
         if each.violations and each.witnesses:
             yield "  " + log_line(f"first witness: {witness_words(each.witnesses[0])}")
     yield f"exit code {document.exit_code}"
