@@ -84,7 +84,7 @@ def prepare(directory: RunDirectory) -> ReportDocument:
         latency=tuple(_latency(phase, row) for phase, row in document.latency.items()),
         load=_load(document),
         stages=stages_of(document, stored, directory),
-        lives=lives_of(document, stored),
+        lives=lives_of(document, stored, directory),
         faults=tuple(_fault(number, fault) for number, fault in enumerate(document.faults, 1)),
         sharpness=sharpness_of(directory.read_calibration()),
         steps=_steps(document, found),
