@@ -243,12 +243,13 @@ def certify(*, runs: str, needs: tuple[str, ...], out: Path, as_json: bool) -> i
     import harness
     from harness.certificate.compose import certify as compose
     from harness.certificate.page import write_certificate
+    from harness.certificate.words import lines
     from harness.statistics.stored import gather
 
     found = compose(gather(runs, events=False), needs=needs, harness_version=harness.__version__)
     page, twin = write_certificate(found, out)
-    lines = [f"{found.verdict}: {found.sentence}", *(f"open: {doubt}" for doubt in found.doubts)]
-    told = [found.model_dump_json(by_alias=True, indent=2)] if as_json else [*lines, str(page), str(twin)]
+    twice = found.model_dump_json(by_alias=True, indent=2)
+    told = [twice] if as_json else [*lines(found), str(page), str(twin)]
     _print(told, as_json=as_json)
     return found.exit_code
 

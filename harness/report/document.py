@@ -150,6 +150,8 @@ def _finding(document: RunDocument, found: Finding) -> FindingRow:
         tone=found.verdict.lower(),
         summary=found.summary,
         evidence=phrases.counts(found.compared),
+        basis=phrases.basis(found),
+        nothing_for=phrases.listing(found.nothing_for),
         violations=phrases.count(found.violations),
         limit=found.limit or phrases.NONE,
         excused=phrases.counts(found.excused) if found.excused else "",
