@@ -250,12 +250,13 @@ def certify(*, runs: str, needs: tuple[str, ...], out: Path, as_json: bool) -> i
     import harness
     from harness.certificate.compose import certify as compose
     from harness.certificate.page import write_certificate
+    from harness.certificate.words import lines
     from harness.statistics.stored import gather
 
     found = compose(gather(runs, events=False), needs=needs, harness_version=harness.__version__)
     page, twin = write_certificate(found, out)
-    lines = [f"{found.verdict}: {found.sentence}", *(f"open: {doubt}" for doubt in found.doubts)]
-    told = [found.model_dump_json(by_alias=True, indent=2)] if as_json else [*lines, str(page), str(twin)]
+    twice = found.model_dump_json(by_alias=True, indent=2)
+    told = [twice] if as_json else [*lines(found), str(page), str(twin)]
     _print(told, as_json=as_json)
     return found.exit_code
 
@@ -267,16 +268,19 @@ def certify(*, runs: str, needs: tuple[str, ...], out: Path, as_json: bool) -> i
 def explain(*, path: Path, record: str, as_json: bool) -> int:
     """Tell the life of one RECORD of a stored RUN: every hop, with its instant, faults and log lines.
 
-    RECORD is PRODUCER/PARTITION/SEQUENCE, as a witness names it.
+    RECORD is as a witness names it: PRODUCER/PARTITION/SEQUENCE, and of a workload's topic
+    PRODUCER/TOPIC/PARTITION/SEQUENCE.
     """
+    from harness.history import parts
     from harness.ledger import evidence
     from harness.lives import words
-    from harness.lives.record import life, parse
+    from harness.lives.find import find
+    from harness.lives.names import parse
     from harness.rundir import RunDirectory
 
     named, directory = parse(record), RunDirectory.open(path)
     stored = evidence.load(directory)
-    told = life(stored, named)
+    told = find(stored, named, lambda: parts.stored(directory.history))
     logs = words.with_logs(directory, stored, told)
     shown = (told, logs, stored.started.run_id)
     _print([words.as_json(*shown)] if as_json else words.as_text(*shown), as_json=as_json)

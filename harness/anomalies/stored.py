@@ -68,6 +68,10 @@ def _whole(plan: WorkloadPlanned, events: Sequence[Event], verdict: HistoryVerdi
         summary=sentence([f"not proven: {doubts[0]}", *doubts[1:]] if doubts else [whole]),
         compared={"operations": verdict.operations},
         violations=len(doubts),
+        fence=verdict.fence,
+        covered_pct=verdict.covered_percent,
+        config_digest=verdict.settings_digest,
+        nothing_for=verdict.nothing_for,
     )
 
 

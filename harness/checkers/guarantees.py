@@ -86,7 +86,11 @@ class RecordCheck:
     def __call__(self, evidence: Evidence, history: History) -> Finding:
         """Count and conclude at once: *history* holds every partition of the run."""
         covered = coverage(evidence, history)
-        return self.conclude(evidence, self.count(evidence, history, covered), covered)
+        return self.over(evidence, self.count(evidence, history, covered), covered)
+
+    def over(self, evidence: Evidence, tally: Tally, covered: Coverage) -> Finding:
+        """Conclude from the *tally* of all partitions, and say how far they were read."""
+        return covered.beside(self.conclude(evidence, tally, covered))
 
 
 def judged(name: str, evidence: Evidence, count: Count) -> Finding:

@@ -12,7 +12,7 @@ from harness.engine import local, on_ray
 from harness.engine.folder import Context, Part, parts, read_context
 from harness.engine.instants import dated
 from harness.engine.judge import Counted, conclude
-from harness.findings import NOT_ASKED, Finding
+from harness.findings import NOT_ASKED, Finding, digest
 from harness.model import Frozen
 from harness.report.plaintext import log_line
 from harness.report.terminal import witness_words
@@ -57,7 +57,9 @@ def verify(
     found = _with_announced(context, parts(folder))
     engine = on_ray.counted if on == "ray" else local.counted
     counted = engine(context, found, processes=processes)
-    return _document(dated(conclude(context, counted), context, found), counted)
+    settings = digest(*(each.model_dump_json() for each in context.guarantees))
+    said = dated(conclude(context, counted), context, found)
+    return _document([each.model_copy(update={"config_digest": settings}) for each in said], counted)
 
 
 def write(document: RecordsDocument, folder: Path) -> Path:
@@ -85,6 +87,8 @@ def lines(document: RecordsDocument) -> Iterator[str]:
         yield log_line(f"{word} {each.checker}: {each.summary}")
         if each.violations and each.witnesses:
             yield "  " + log_line(f"first witness: {witness_words(each.witnesses[0])}")
+    if document.verdict is Verdict.PASS:
+        yield "records tell of no fault: what held says nothing about faults"
     yield f"exit code {document.exit_code}"
 
 

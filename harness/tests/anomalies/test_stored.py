@@ -181,3 +181,33 @@ def test_what_is_asked_for_by_name_needs_evidence(tmp_path: Path) -> None:
 def test_a_run_without_workloads_has_none(tmp_path: Path) -> None:
     """Nothing is said of what nobody asked for."""
     assert findings(stored(tmp_path, None)) == ()
+
+
+def test_a_finding_keeps_what_its_verdict_rests_on(tmp_path: Path) -> None:
+    """Fence, coverage and settings of the history, beside every check of it and beside the whole."""
+    told, alone = by_name(stored(tmp_path, whole(), planned(), ended())), whole().judged()
+
+    assert {each.fence for each in told.values()} == {"complete"}
+    assert {each.covered_pct for each in told.values()} == {100}
+    assert {each.config_digest for each in told.values()} == {alone.settings_digest}
+    assert told["transfers.history_whole"].nothing_for == alone.nothing_for
+    assert "torn_transaction" in alone.nothing_for
+
+
+def test_what_nobody_read_is_told_beside_the_verdict(tmp_path: Path) -> None:
+    """One of two due records lies where nobody looked, and no fence says where the log ended."""
+    story = Story(acks="1").send(0, 0).send(1, 1).poll(0, 1, (0, 0))
+    told = by_name(stored(tmp_path, story, planned(), ended()))["transfers.lost"]
+
+    assert (told.verdict, told.fence, told.covered_pct) == (Verdict.UNKNOWN, "none", 50)
+    assert told.config_digest != whole().judged().settings_digest
+
+
+def test_a_run_keeps_the_settings_of_each_history(tmp_path: Path) -> None:
+    """In the run's document a history's digest stays its own; what rests on no history has another."""
+    directory = stored(tmp_path, whole(), planned(), ended())
+    document = judge(evidence.load(directory), harness_version="test", workloads=lambda: findings(directory))
+    digests = {each.checker: each.config_digest for each in document.findings}
+
+    assert digests["transfers.lost"] == whole().judged().settings_digest != digests["run_complete"]
+    assert None not in digests.values()
