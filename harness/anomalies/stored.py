@@ -34,12 +34,14 @@ def findings(directory: RunDirectory) -> tuple[Finding, ...]:
     if not plans:
         return ()
     histories = stored(directory.history)
-    found = [one for plan in plans for one in _of(plan, events, histories.get(plan.workload, []))]
+    found = [one for plan in plans for one in of_workload(plan, events, histories.get(plan.workload, []))]
     return (*found, *_unanswered(events, found))
 
 
-def _of(plan: WorkloadPlanned, events: Sequence[Event], operations: list[Operation]) -> Iterator[Finding]:
-    """The findings of one workload."""
+def of_workload(
+    plan: WorkloadPlanned, events: Sequence[Event], operations: Sequence[Operation]
+) -> Iterator[Finding]:
+    """The findings of one workload, whose history is *operations*."""
     verdict = judge(tabulate(operations), len(operations))
     for each in verdict.findings:
         yield each.model_copy(update={"checker": f"{plan.workload}.{each.checker}"})
