@@ -74,9 +74,7 @@ def _polls(told: Told, place: Place) -> list[int]:
 def show_aborted(told: Told, chance: Random) -> Told:
     """A reader of committed records is handed a record of an aborted transaction."""
     covering = [(at, record) for place, record in _aborted(told) for at in _over(told, place)]
-    at, record = pick(
-        chance, covering, "no aborted record lies where readers of committed records read"
-    )
+    at, record = pick(chance, covering, "no aborted record lies where readers of committed records read")
     records = sorted((*told.polls[at].records, record), key=lambda one: one.offset)
     return told.changed(at, records=tuple(records))
 
