@@ -1,8 +1,8 @@
-"""``calibration.json``: how sharp the checkers were on one run's own ledger.
+"""``calibration.json``: how sharp the checkers were on one run's own ledger and histories.
 
-``harness calibrate`` plants every defect that it knows into the stored ledger, one at a time, and
-judges what comes out; beside them it makes legal changes that nobody may alarm about. The file is
-a pure function of the ledger, the seed and how often each was planted.
+``harness calibrate`` plants every defect that it knows into the stored ledger, and into the history of
+each workload, one at a time, and judges what comes out; beside them it makes legal changes that nobody
+may alarm about. The file is a pure function of what is stored, the seed and how often each was planted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ class Kill(Frozen):
     """One class of defects: the ``checker`` has to say ``verdict`` each time that it is planted.
 
     ``also`` counts, by name, the other checkers that said worse than they do of the run itself.
-    ``missed`` says of the first misses which draw it was and what the checker said.
+    ``missed`` says of the first misses which draw it was and what the checker said. ``history`` is the
+    workload whose history it was planted into; empty: the ledger.
     """
 
     defect: str
@@ -30,6 +31,7 @@ class Kill(Frozen):
     caught: int
     also: dict[str, int] = {}
     missed: tuple[str, ...] = Field(default=(), max_length=MAX_MISSES)
+    history: str = Field(default="", exclude_if=lambda name: not name)
 
 
 class Legal(Frozen):
@@ -38,13 +40,16 @@ class Legal(Frozen):
     change: str
     made: int
     alarms: dict[str, int] = {}
+    history: str = Field(default="", exclude_if=lambda name: not name)
 
 
 class LeftOut(Frozen):
-    """A defect or a change that could not be made in this run, and why."""
+    """A defect or a change that could not be made in this run, and why; ``checker`` is that of a defect."""
 
     name: str
     reason: str
+    checker: str = ""
+    history: str = Field(default="", exclude_if=lambda name: not name)
 
 
 class Calibration(Frozen):

@@ -7,7 +7,7 @@ the command that needs them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +16,7 @@ import click
 from harness.errors import BadInput, ExitCode, MissingAbility
 
 if TYPE_CHECKING:
+    from harness.calibration import Calibration
     from harness.history.operations import Operation
     from harness.oracle.tally import SecondCount
     from harness.rundir import RunDirectory
@@ -158,32 +159,44 @@ def print_result(directory: RunDirectory, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.option("--history", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Plant into a history of any tool instead, and print what came of it.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat the draws of an earlier calibration.")
 @click.option("--times", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N",
               help="Plant each defect, and make each legal change, N times.")  # fmt: skip
 @as_json_option
-def calibrate(path: Path | None, *, seed: int | None, times: int, as_json: bool) -> int:
+def calibrate(path: Path | None, *, history: Path | None, seed: int | None, times: int, as_json: bool) -> int:
     """Plant every known defect into a stored RUN, and say which of them its checkers caught.
 
-    The kill table goes into RUN as calibration.json and into its report. Without RUN the runs that come
-    with the harness are calibrated, and left as they are. Exit code 0: all caught, no false alarm.
+    They are planted into its ledger and into the history of each of its workloads. The kill table goes
+    into RUN as calibration.json and into its report. Without RUN the runs that come with the harness are
+    calibrated, and left as they are. Exit code 0: all caught, no false alarm.
     """
-    from harness import bundle, calibrating, seeds
+    from harness import calibrating, seeds
     from harness.report.kills import table_lines
-    from harness.rundir import RunDirectory
 
-    stored = [path] if path else sorted((bundle.fixtures() / "golden").iterdir())
+    if path and history:
+        raise BadInput("a RUN and a history are two things", fix="calibrate one after the other")
     chosen = seeds.fresh_seed() if seed is None else seed
-    told = [
-        calibrating.calibrated(RunDirectory.open(one), seed=chosen, times=times, keep=path is not None)
-        for one in stored
-    ]
+    told = list(_calibrated(path, history, seed=chosen, times=times))
     if as_json:
         whole = [one.model_dump(mode="json", by_alias=True) for one in told]
-        click.echo(json.dumps(whole[0] if path else whole, indent=2))
+        click.echo(json.dumps(whole[0] if path or history else whole, indent=2))
     else:
         click.echo("\n\n".join("\n".join(table_lines(one)) for one in told))
     return calibrating.exit_code(told)
+
+
+def _calibrated(path: Path | None, history: Path | None, *, seed: int, times: int) -> Iterator[Calibration]:
+    from harness import bundle, calibrating
+    from harness.rundir import RunDirectory
+
+    if history is not None:
+        yield calibrating.calibrated_history(history, seed=seed, times=times)
+        return
+    for one in [path] if path else sorted((bundle.fixtures() / "golden").iterdir()):
+        directory = RunDirectory.open(one)
+        yield calibrating.calibrated(directory, seed=seed, times=times, keep=path is not None)
 
 
 @click.command()

@@ -7,7 +7,7 @@ everything that its workload is there to prove, and whether it has for what the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.anomalies.judge import ALWAYS, WHERE_TOLD, HistoryVerdict, judge
 from harness.checkers.guarantees import records, sentence
@@ -35,14 +35,14 @@ def findings(directory: RunDirectory) -> tuple[Finding, ...]:
     if not plans:
         return ()
     histories = stored(directory.history)
-    found = [one for plan in plans for one in _of(plan, events, histories.get(plan.workload, {}))]
+    found = [one for plan in plans for one in of_workload(plan, events, histories.get(plan.workload, {}))]
     return (*found, *_unanswered(events, found))
 
 
-def _of(
-    plan: WorkloadPlanned, events: Sequence[Event], operations: dict[int, Operation]
+def of_workload(
+    plan: WorkloadPlanned, events: Sequence[Event], operations: Mapping[int, Operation]
 ) -> Iterator[Finding]:
-    """The findings of one workload.
+    """The findings of one workload, whose history is *operations*, by line.
 
     Raises:
         EvidenceError: its history cannot be.

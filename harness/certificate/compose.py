@@ -2,7 +2,8 @@
 
 A control, a scenario that has to find something, does its part by finding it; one that found nothing
 leaves open whether the others would have. The same goes for checkers that nobody calibrated on these
-runs, for parts that differ between the runs, and for scenarios that were asked for and not run.
+runs, for records that were counted once only, for parts that differ between the runs, and for scenarios
+that were asked for and not run.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from statistics import median
 
 from harness.bounds import bound, held, injections
 from harness.calibration import Calibration
+from harness.certificate import sharpness
 from harness.certificate.model import (
     Certificate,
     GuaranteeLine,
-    KillLine,
     LegalLine,
     RecoveryLine,
     RunLine,
@@ -41,9 +42,10 @@ def certify(gathered: Gathered, *, needs: Sequence[str] = (), harness_version: s
     runs = gathered.runs
     for run in runs:
         require_agreement(run.document)
-    tables = [table for run in runs if (table := run.directory.read_calibration()) is not None]
-    parts = _parts(runs)
-    doubts = tuple(_doubts(gathered, tables, parts, needs))
+    tables = _tables(runs)
+    parts, guarantees = _parts(runs), tuple(_guarantees(runs))
+    claims = [line.guarantee for line in guarantees]
+    doubts = (*_doubts(gathered, parts, needs), *sharpness.doubts(runs, tables, claims))
     found = [pair for run in runs for pair in _said(run)]
     found += [(Kind.SOUNDNESS, Verdict.UNKNOWN)] if doubts else []
     scenarios = tuple(_scenario(list(same)) for _, same in groupby(_in_order(runs), key=_key))
@@ -56,10 +58,10 @@ def certify(gathered: Gathered, *, needs: Sequence[str] = (), harness_version: s
         harness_version=harness_version,
         runs=tuple(_line(run) for run in runs),
         scenarios=scenarios,
-        guarantees=tuple(_guarantees(runs)),
+        guarantees=guarantees,
         recovery=tuple(_recoveries(runs)),
-        kills=tuple(_kills(tables)),
-        legal=tuple(_legal(tables)),
+        kills=tuple(sharpness.kills(tables.values())),
+        legal=tuple(_legal(tables.values())),
         calibrated=len(tables),
     )
 
@@ -100,14 +102,17 @@ def _parts(runs: Sequence[Stored]) -> dict[str, tuple[str, ...]]:
     return {part: tuple(sorted(versions)) for part, versions in sorted(told.items())}
 
 
-def _doubts(
-    gathered: Gathered, tables: list[Calibration], parts: dict[str, tuple[str, ...]], needs: Sequence[str]
-) -> Iterator[str]:
+def _tables(runs: Sequence[Stored]) -> dict[str, Calibration]:
+    """The calibrations that there are, by the run's name."""
+    read = ((run.name, run.directory.read_calibration()) for run in runs)
+    return {name: table for name, table in read if table is not None}
+
+
+def _doubts(gathered: Gathered, parts: dict[str, tuple[str, ...]], needs: Sequence[str]) -> Iterator[str]:
     yield from _missing(gathered, needs)
     for part, versions in parts.items():
         if len(versions) > 1:
             yield f"the runs are of different products: {part} is {listing(versions)}"
-    yield from _dull(tables)
 
 
 def _missing(gathered: Gathered, needs: Sequence[str]) -> Iterator[str]:
@@ -123,14 +128,6 @@ def _missing(gathered: Gathered, needs: Sequence[str]) -> Iterator[str]:
     for run in gathered.runs:
         if run.document.expect == "broken" and not fulfilled(run.document):
             yield f"{run.name} had to find something broken, and did not"
-
-
-def _dull(tables: list[Calibration]) -> Iterator[str]:
-    if not tables:
-        yield "no run was calibrated, so nothing shows what its checkers would have noticed"
-    for table in tables:
-        if not table.sharp:
-            yield f"the checkers were not sharp on the ledger of {table.run_id}"
 
 
 def _line(run: Stored) -> RunLine:
@@ -227,17 +224,7 @@ def _finite(seconds: float) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
-def _kills(tables: list[Calibration]) -> Iterator[KillLine]:
-    planted: Counter[tuple[str, str]] = Counter()
-    caught: Counter[tuple[str, str]] = Counter()
-    for kill in (each for table in tables for each in table.defects):
-        planted[kill.defect, kill.checker] += kill.planted
-        caught[kill.defect, kill.checker] += kill.caught
-    for (defect, checker), count in planted.items():
-        yield KillLine(defect=defect, checker=checker, planted=count, caught=caught[defect, checker])
-
-
-def _legal(tables: list[Calibration]) -> Iterator[LegalLine]:
+def _legal(tables: Iterable[Calibration]) -> Iterator[LegalLine]:
     made: Counter[str] = Counter()
     alarms: Counter[str] = Counter()
     for change in (each for table in tables for each in table.legal):

@@ -75,12 +75,16 @@ class RecoveryLine(Frozen):
 
 
 class KillLine(Frozen):
-    """One class of defects, planted into the runs' own ledgers."""
+    """One class of defects, planted into the runs' own ledgers and histories.
+
+    ``left_out`` says why it was planted into none; the checks of histories bear their bare names.
+    """
 
     defect: str
     checker: str
     planted: int
     caught: int
+    left_out: str = ""
 
 
 class LegalLine(Frozen):

@@ -13,8 +13,8 @@ from harness.lives.record import Life, life, why_unknown
 from harness.lives.steps import Moment
 from harness.lives.workload import life_in, why_unknown_in
 
-Histories = Callable[[], Mapping[str, list[Operation]]]
-"""Reads every history of the run, by workload; called only for what the ledger does not tell of."""
+Histories = Callable[[], Mapping[str, Mapping[int, Operation]]]
+"""Reads every history of the run, by workload and line; called only for what the ledger does not tell of."""
 
 
 def find(evidence: Evidence, record: RecordId, histories: Histories = dict) -> Life:
@@ -35,7 +35,7 @@ def find(evidence: Evidence, record: RecordId, histories: Histories = dict) -> L
     return Life(record, steps)
 
 
-def _why(evidence: Evidence, record: RecordId, known: Mapping[str, list[Operation]]) -> Iterator[str]:
+def _why(evidence: Evidence, record: RecordId, known: Mapping[str, Mapping[int, Operation]]) -> Iterator[str]:
     if not record.topic and (len(evidence.attempts.count) or not known):
         yield why_unknown(evidence, record)
     if record.topic and not known:

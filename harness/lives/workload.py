@@ -7,7 +7,7 @@ commits of a group, or inputs of a transaction, took it for handled. Nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.history.operations import (
@@ -74,10 +74,12 @@ class _History:
         return f"reader {number} ({how.isolation}, {how.mode}{group})"
 
 
-def life_in(name: str, operations: Sequence[Operation], record: RecordId, moment: Moment) -> tuple[Step, ...]:
+def life_in(
+    name: str, operations: Mapping[int, Operation], record: RecordId, moment: Moment
+) -> tuple[Step, ...]:
     """What the history *name* tells of *record*, in the order of time; nothing when it never heard of it."""
-    readers = {each.reader: each for each in operations if isinstance(each, Reader)}
-    history = _History(list(enumerate(operations, 1)), readers, record, moment)
+    readers = {each.reader: each for each in operations.values() if isinstance(each, Reader)}
+    history = _History(list(operations.items()), readers, record, moment)
     sends, deliveries = history.sends(), history.deliveries()
     if not sends and not deliveries:
         return ()
@@ -94,9 +96,9 @@ def life_in(name: str, operations: Sequence[Operation], record: RecordId, moment
     return (Step("history", None, told), *sorted(steps, key=_instant))
 
 
-def why_unknown_in(name: str, operations: Sequence[Operation], record: RecordId) -> str:
+def why_unknown_in(name: str, operations: Mapping[int, Operation], record: RecordId) -> str:
     """What the history *name* knows that is nearest to a record it does not know."""
-    sends = [each for each in operations if isinstance(each, Send)]
+    sends = [each for each in operations.values() if isinstance(each, Send)]
     mine = [each for each in sends if (each.topic, each.partition) == (record.topic, record.partition)]
     if not mine:
         logs = sorted({log(each.topic, each.partition) for each in sends})

@@ -70,7 +70,10 @@ def table_lines(calibration: Calibration) -> list[str]:
         (k.defect, k.checker, k.verdict.value, str(k.planted), str(k.caught)) for k in calibration.defects
     ]
     rows.append(("legal change", "", "", "made", "alarms"))
-    rows += [(one.change, "", "", str(one.made), str(sum(one.alarms.values()))) for one in calibration.legal]
+    rows += [
+        (one.change, one.history, "", str(one.made), str(sum(one.alarms.values())))
+        for one in calibration.legal
+    ]
     told = [f"missed: {kill.defect}, {miss}" for kill in calibration.defects for miss in kill.missed]
     told += [f"false alarm: {one.change}, {_names(one.alarms)}" for one in calibration.legal if one.alarms]
     told += [f"left out, {reason}: {names}" for reason, names in _left_out(calibration)]
@@ -118,7 +121,7 @@ def _kill(kill: Kill) -> KillRow:
 def _legal(made: Legal) -> KillRow:
     return KillRow(
         name=made.change,
-        checker="",
+        checker=made.history,
         verdict="",
         tone="fail" if made.alarms else "pass",
         word="Alarm" if made.alarms else "Quiet",
@@ -135,5 +138,6 @@ def _names(counts: Iterable[str]) -> str:
 def _left_out(calibration: Calibration) -> tuple[tuple[str, str], ...]:
     by_reason: dict[str, list[str]] = {}
     for one in calibration.left_out:
-        by_reason.setdefault(one.reason, []).append(one.name)
+        reason = f"{one.history}: {one.reason}" if one.history else one.reason
+        by_reason.setdefault(reason, []).append(one.name)
     return tuple((reason, "; ".join(names)) for reason, names in by_reason.items())

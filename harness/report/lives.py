@@ -33,7 +33,7 @@ def _first_witnesses(document: RunDocument) -> Iterator[str]:
         yield from list(dict.fromkeys(named))[:PER_FINDING]
 
 
-def _histories(directory: RunDirectory) -> Mapping[str, list[Operation]]:
+def _histories(directory: RunDirectory) -> Mapping[str, Mapping[int, Operation]]:
     """Those of the workloads; none where one is damaged: that is for the verdict to say, not for the page."""
     try:
         return parts.stored(directory.history)

@@ -29,8 +29,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"stack"}),
     frozenset({"faults", "load", "probes", "checkers", "report", "machine", "audit"}),
     frozenset({"anomalies", "workloads"}),
-    frozenset({"scenario", "display", "guards", "statistics", "engine", "calibrating"}),
-    frozenset({"hops", "order", "transactions", "certificate"}),
+    frozenset({"scenario", "display", "guards", "statistics", "engine", "planting"}),
+    frozenset({"hops", "order", "transactions", "certificate", "calibrating"}),
     frozenset({"run", "rehearsal", "doctor"}),
     frozenset({"launch"}),
     frozenset({"platforms"}),
@@ -50,7 +50,10 @@ STACK_LAYERS: tuple[frozenset[str], ...] = (
 """The folders of the stack; its own files are what all of them share and what joins them."""
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 STACK_RANK = {folder: rank for rank, layer in enumerate(STACK_LAYERS) for folder in layer}
-PURE = {"checkers", "anomalies", "report", "audit", "statistics", "lives", "oracle", "engine", "certificate"}
+PURE = {
+    *("checkers", "anomalies", "planting", "report", "audit", "statistics", "lives", "oracle", "engine"),
+    "certificate",
+}
 """Parts that read files and nothing else: a run directory, or a configuration."""
 
 WORLD = {"stack", "faults", "load", "probes", "workloads"}

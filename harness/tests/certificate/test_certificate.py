@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.bounds import bound
-from harness.calibration import Calibration
+from harness.calibration import Calibration, Kill, LeftOut
 from harness.certificate.compose import certify
 from harness.certificate.model import Certificate, Tally
 from harness.certificate.page import cell, render
@@ -37,13 +37,26 @@ def unsafe(**changes: object) -> RunDocument:
     return document(verdict=Verdict.UNSAFE, exit_code=4, faults=faults, **changes)
 
 
-def sharp(name: str) -> Calibration:
-    """All that was planted was caught, and nothing alarmed."""
+COUNTED = Finding(
+    checker="cross_check", kind=Kind.SOUNDNESS, verdict=Verdict.PASS, summary="Both agree.",
+    compared={"records": 5},
+)  # fmt: skip
+
+
+def sharp(name: str, **changes: object) -> Calibration:
+    """All that was planted was caught, for each guarantee something, and nothing alarmed."""
     made = calibration(run_id=name)
     kills = tuple(kill.model_copy(update={"caught": kill.planted, "missed": ()}) for kill in made.defects)
+    asked = (each.checker for each in document().findings if each.kind is Kind.GUARANTEE)
+    others = tuple(
+        Kill(defect=f"{each} broken", checker=each, verdict=Verdict.FAIL, planted=2, caught=2)
+        for each in asked
+        if each != "no_loss"
+    )
+    planted = made.planted + sum(kill.planted for kill in others)
     quiet = tuple(one.model_copy(update={"alarms": {}}) for one in made.legal)
-    whole = {"caught": made.planted, "false_alarms": 0, "defects": kills, "legal": quiet}
-    return made.model_copy(update=whole)
+    whole = {"planted": planted, "caught": planted, "false_alarms": 0, "legal": quiet}
+    return made.model_copy(update=whole | {"defects": (*kills, *others)} | changes)
 
 
 def store(
@@ -53,12 +66,15 @@ def store(
     *,
     table: Calibration | None = None,
     parts: dict[str, str] | None = None,
+    counted: bool = True,
     **changes: object,
 ) -> None:
-    """One stored run, and its calibration if there is one."""
+    """One stored run, *counted* a second time, and its calibration if there is one."""
     environment = {"parts": PARTS if parts is None else parts}
     directory = RunDirectory.create(folder, name)
-    directory.write_document(made(run_id=name, started_at=name, environment=environment, **changes))
+    whole = made(run_id=name, started_at=name, environment=environment, **changes)
+    found = (*whole.findings, COUNTED) if counted else whole.findings
+    directory.write_document(whole.model_copy(update={"findings": found}))
     if table is not None:
         directory.write_calibration(table)
 
@@ -182,6 +198,83 @@ def test_a_checker_that_was_not_sharp_certifies_nothing(tmp_path: Path) -> None:
     assert certified(tmp_path).doubts == ("the checkers were not sharp on the ledger of dull",)
 
 
+def test_each_scenario_on_each_platform_is_calibrated(tmp_path: Path) -> None:
+    """One calibrated run speaks for its own scenario only, and a control needs none."""
+    store(three(tmp_path), "other", scenario="two_killed")
+    store(tmp_path, "elsewhere", platform="kind")
+
+    assert certified(tmp_path).doubts == (
+        "no run of quickstart on kind was calibrated",
+        "no run of two_killed on local was calibrated",
+    )
+
+
+def test_a_guarantee_that_nothing_was_planted_for_is_open(tmp_path: Path) -> None:
+    """Who never saw a checker notice anything cannot say that it would have."""
+    table = sharp("a")
+    some = tuple(kill for kill in table.defects if kill.checker not in {"no_duplicates", "no_phantoms"})
+    store(tmp_path, "a", table=table.model_copy(update={"defects": some}))
+
+    assert certified(tmp_path).doubts == (
+        "no defect could be planted for no_duplicates and no_phantoms, in any run",
+    )
+
+
+def test_a_calibration_of_another_harness_shows_nothing(tmp_path: Path) -> None:
+    """Those checkers were calibrated, and others judged."""
+    store(tmp_path, "a", table=sharp("a", harness_version="0.0.9"))
+
+    assert certified(tmp_path).doubts == ("a was judged by edge-harness 0.1.0, and calibrated with 0.0.9",)
+
+
+def test_records_that_were_counted_once_are_a_doubt(tmp_path: Path) -> None:
+    """Before something is published it is counted again, in another way; a control is not published."""
+    store(three(tmp_path), "once", counted=False)
+    store(tmp_path, "control-again", broken, scenario="acks_one", expect="broken", counted=False)
+    found = certified(tmp_path)
+
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.doubts == (
+        "the records of once were not counted a second time (harness verify --cross-check)",
+    )
+
+
+def test_a_class_that_no_run_had_a_place_for_is_named(tmp_path: Path) -> None:
+    """It stands in the table with the reason; planted in one run, it was planted."""
+    lacking = LeftOut(name="a batch refused", reason="no batch was refused", checker="no_loss")
+    there = Kill(defect="a batch refused", checker="no_loss", verdict=Verdict.FAIL, planted=2, caught=2)
+    table = sharp("a", left_out=(lacking,))
+    store(tmp_path, "a", table=table)
+    (line,) = [each for each in certified(tmp_path).kills if each.defect == "a batch refused"]
+
+    assert (line.planted, line.left_out) == (0, "no batch was refused")
+    assert "a batch refused (no batch was refused)" in render(certified(tmp_path))
+
+    more = {"defects": (*table.defects, there), "left_out": ()}
+    totals = {"planted": table.planted + 2, "caught": table.caught + 2}
+    store(tmp_path, "b", table=table.model_copy(update=more | totals))
+    (line,) = [each for each in certified(tmp_path).kills if each.defect == "a batch refused"]
+
+    assert (line.planted, line.caught, line.left_out) == (2, 2, "")
+
+
+def test_histories_are_summed_under_the_checks_own_name(tmp_path: Path) -> None:
+    """The same class in two workloads is one line."""
+    both = tuple(
+        Kill(
+            defect="a record handed to nobody", checker=f"{each}.lost", verdict=Verdict.FAIL,
+            planted=2, caught=2, history=each,
+        )
+        for each in ("transfers", "copies")
+    )  # fmt: skip
+    table = sharp("a")
+    totals = {"planted": table.planted + 4, "caught": table.caught + 4}
+    store(tmp_path, "a", table=table.model_copy(update={"defects": (*table.defects, *both)} | totals))
+    (line,) = [each for each in certified(tmp_path).kills if each.defect == "a record handed to nobody"]
+
+    assert (line.checker, line.planted, line.caught) == ("lost", 4, 4)
+
+
 def test_runs_of_two_products_certify_neither(tmp_path: Path) -> None:
     """Each part has one version in all runs."""
     store(three(tmp_path), "newer", parts=PARTS | {"kafka": "3.9.1"})
@@ -238,7 +331,7 @@ def test_kills_are_summed_over_the_runs(tmp_path: Path) -> None:
         store(tmp_path, name, table=sharp(name))
     found = certified(tmp_path)
 
-    assert [(kill.defect, kill.planted, kill.caught) for kill in found.kills] == [
+    assert [(kill.defect, kill.planted, kill.caught) for kill in found.kills][:2] == [
         ("a record dropped", 4, 4),
         ("a fence missing", 4, 4),
     ]

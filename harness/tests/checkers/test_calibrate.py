@@ -15,17 +15,18 @@ from hypothesis import given, settings
 from harness import seeds
 from harness.bundle import fixtures
 from harness.calibration import SCHEMA, Calibration, Kill, LeftOut, Legal
-from harness.checkers.calibrate import Defect, _judged, _kill, _legal, _strict, calibrate, changes, defects
+from harness.checkers.calibrate import calibrate, changes, defects, trial
 from harness.checkers.compose import judge
 from harness.checkers.mutate import drop_record
 from harness.checkers.mutate_rows import NoRoom, pick
+from harness.checkers.trial import Defect, table
 from harness.ledger.evidence import Evidence, load
 from harness.model import Outcome
 from harness.rundir import RunDirectory
 from harness.tests.checkers.build import Story, passing_evidence, passing_story
 from harness.tests.checkers.build_pipeline import passing_pipeline
 from harness.tests.checkers.histories import LEGAL, WHOLE, Batch, Reading, batches, evidence_of
-from harness.verdict import Kind, Verdict
+from harness.verdict import Kind
 
 GOLDEN = fixtures() / "golden"
 
@@ -37,7 +38,8 @@ def golden(name: str) -> Evidence:
 
 def told(evidence: Evidence, times: int = 1, seed: int = 3) -> Calibration:
     """The calibration of a run."""
-    return calibrate(evidence, seed=seed, times=times, harness_version="test")
+    done = calibrate(evidence, seed=seed, times=times)
+    return table(evidence.started.run_id, done, seed=seed, times=times, harness_version="test")
 
 
 def dull(found: Calibration) -> list[str]:
@@ -94,8 +96,7 @@ def test_every_class_is_accounted_for() -> None:
 
 def test_a_checker_that_sees_nothing_is_told() -> None:
     """A defect that leaves no trace is planted, not caught, and the checker's own words are kept."""
-    strict = _strict(passing_evidence())
-    kill = _kill(strict, _judged(strict), Defect("nothing", lambda e, _: e, "no_loss", Verdict.FAIL), 1, 2)
+    kill = trial(passing_evidence(), seed=1, times=2).kill(Defect("nothing", lambda e, _: e, "no_loss"))
 
     assert isinstance(kill, Kill)
     assert (kill.planted, kill.caught) == (2, 0)
@@ -104,19 +105,16 @@ def test_a_checker_that_sees_nothing_is_told() -> None:
 
 def test_a_false_alarm_is_told() -> None:
     """A change that breaks a guarantee is an alarm, by the checker that gave it."""
-    strict = _strict(passing_evidence())
+    made = trial(passing_evidence(), seed=1, times=2).legal("dropped", drop_record)
 
-    assert _legal(strict, _judged(strict), "dropped", drop_record, 1, 2) == Legal(
-        change="dropped", made=2, alarms={"no_loss": 2}
-    )
+    assert made == Legal(change="dropped", made=2, alarms={"no_loss": 2})
 
 
 def test_one_more_violation_than_the_run_has_is_wanted() -> None:
     """In a run that lost records, one more lost record is caught, and the same number is not."""
-    strict = _strict(golden("acks_one_loses"))
-    base = _judged(strict)
-    more = _kill(strict, base, Defect("one more", drop_record, "no_loss", Verdict.FAIL), 1, 1)
-    same = _kill(strict, base, Defect("none", lambda e, _: e, "no_loss", Verdict.FAIL), 1, 1)
+    tried = trial(golden("acks_one_loses"), seed=1, times=1)
+    more = tried.kill(Defect("one more", drop_record, "no_loss"))
+    same = tried.kill(Defect("none", lambda e, _: e, "no_loss"))
 
     assert isinstance(more, Kill)
     assert isinstance(same, Kill)
@@ -125,10 +123,10 @@ def test_one_more_violation_than_the_run_has_is_wanted() -> None:
 
 def test_a_checker_without_a_clean_verdict_is_left_out() -> None:
     """Where the run itself is UNKNOWN nothing can be shown, and that is said."""
-    strict = _strict(Story(fenced=False).acked(0, 5, offset=0).read(0, 5, offset=0).evidence())
-    said = _kill(strict, _judged(strict), Defect("x", drop_record, "no_loss", Verdict.FAIL), 1, 1)
+    open_ended = Story(fenced=False).acked(0, 5, offset=0).read(0, 5, offset=0).evidence()
+    said = trial(open_ended, seed=1, times=1).kill(Defect("x", drop_record, "no_loss"))
 
-    assert said == LeftOut(name="x", reason="no_loss says UNKNOWN of the run itself")
+    assert said == LeftOut(name="x", reason="no_loss says UNKNOWN of the run itself", checker="no_loss")
 
 
 def test_equal_seeds_give_equal_tables() -> None:
