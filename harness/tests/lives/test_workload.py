@@ -89,7 +89,11 @@ def run(folder: Path, operations: list[Operation]) -> RunDirectory:
 def steps(folder: Path, operations: list[Operation], record: str) -> list[Step]:
     """What is told of *record*."""
     directory = run(folder, operations)
-    return list(find(evidence.load(directory), parse(record), lambda: {"transfers": operations}).steps)
+    return list(
+        find(
+            evidence.load(directory), parse(record), lambda: {"transfers": dict(enumerate(operations, 1))}
+        ).steps
+    )
 
 
 def explained(directory: RunDirectory, record: str, *more: str) -> str:
