@@ -1,4 +1,4 @@
-"""What steady is: sustained, of a calm that was measured, and behind a job for a whole checkpoint interval."""
+"""What steady is: sustained, of a calm that was measured, and behind a job for a checkpoint interval."""
 
 from __future__ import annotations
 
