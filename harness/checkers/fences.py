@@ -138,10 +138,12 @@ def _overrun(reads: Reads, found: dict[int, Fence]) -> dict[int, str]:
     end = reads.first_offset + reads.count
     over = (end > position[at]) | ((reads.first_offset <= sentinel[at]) & (sentinel[at] < end))
     over &= (partition[at] == reads.partition) & (reads.state == ReadState.GOOD)
+    rows = np.flatnonzero(over)
+    _, first = np.unique(reads.partition[rows], return_index=True)
     return {
         int(reads.partition[row]): f"has a record at offset {int(end[row]) - 1}, and its fence's "
         f"sentinel at {int(sentinel[at[row]])}: it is of another reading"
-        for row in np.flatnonzero(over).tolist()
+        for row in rows[first].tolist()
     }
 
 
