@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.anomalies.stored import findings
+from harness.anomalies.words import told
 from harness.checkers.compose import judge
 from harness.errors import EvidenceError
 from harness.findings import Finding
@@ -211,3 +212,11 @@ def test_a_run_keeps_the_settings_of_each_history(tmp_path: Path) -> None:
 
     assert digests["transfers.lost"] == whole().judged().settings_digest != digests["run_complete"]
     assert None not in digests.values()
+
+
+def test_a_history_that_passed_claims_nothing_of_faults() -> None:
+    """Nobody knows which faults there were while it was made, so the terminal says that beside its PASS."""
+    said = "a history tells of no fault: what held says nothing about faults"
+
+    assert said in list(told(whole().judged()))
+    assert said not in list(told(Story().send(0, 0).judged()))
