@@ -14,7 +14,7 @@ from harness.anomalies.facts import Facts, Mask, at
 from harness.anomalies.found import Found, hits
 from harness.anomalies.largest import Largest
 from harness.anomalies.places import copies
-from harness.anomalies.presence import keys_of, last_attempt, tombstones
+from harness.anomalies.presence import expired, keys_of, last_attempt, tombstones
 from harness.checkers.guarantees import records as counted
 from harness.history.columns import NONE, Ints
 
@@ -24,7 +24,7 @@ def latest_value(facts: Facts) -> Found:
     every, got, key = facts.records, facts.columns.deliveries, keys_of(facts)
     rows = np.flatnonzero((facts.delivered != NONE) & facts.decides)
     there = Largest(at(got.log[rows], key[facts.delivered[rows]]), got.offset[rows]).of(at(every.log, key))
-    last = _last_due(facts, key) & facts.whole_logs[every.log]
+    last = _last_due(facts, key) & facts.whole_logs[every.log] & ~expired(facts)
     gone, outlived = last & (there < every.offset), (there != NONE) & facts.looked_through[every.log]
     ended = gone & tombstones(facts) & outlived
     proven = (gone & ~tombstones(facts)) | (ended & _passed_at_once(facts, there))
@@ -83,10 +83,11 @@ def conservation(facts: Facts) -> Found | None:
     topics = sorted({topic for topic, _ in logs})
     topic = np.asarray([topics.index(name) for name, _ in logs], np.int64)
     shown = _committed(facts)[lie.record]
-    sums = [_total(value[lie.record[shown & (topic[lie.log] == each)]]) for each in range(len(topics))]
+    sums = np.zeros(len(topics), np.int64)
+    np.add.at(sums, topic[lie.log[shown]], value[lie.record[shown]])
     whole = np.ones(len(topics), np.bool_)
     np.logical_and.at(whole, topic, facts.whole_logs)
-    off = np.flatnonzero(np.asarray([each != 0 for each in sums], np.bool_) & whole)
+    off = np.flatnonzero((sums != 0) & whole)
     first = np.asarray([int(np.flatnonzero(topic == each)[0]) for each in off.tolist()], np.int64)
     return Found(
         "conservation",
@@ -97,8 +98,3 @@ def conservation(facts: Facts) -> Found | None:
         broken=f"The values of {counted(len(off), 'topic')} do not sum to zero.",
         doubt="" if whole.all() else "not every partition was read through a fence",
     )
-
-
-def _total(values: Ints) -> int:
-    """Their sum, however large: 64 bits could be wrapped around to nothing."""
-    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())

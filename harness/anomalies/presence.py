@@ -23,9 +23,9 @@ def lost(facts: Facts) -> Found:
     """Records that had to come back and did not, though somebody looked where they belong."""
     every = facts.records
     missing, hidden = every.due & ~facts.left, every.due & ~facts.seen_committed
-    gone = superseded(facts) | _expired(facts)
+    gone = superseded(facts) | expired(facts)
     looked = missing & (looked_for(facts) | _cut_off(facts))
-    proven = (looked | (hidden & _passed_by_committed(facts))) & ~gone & ~_may_have_expired(facts)
+    proven = (looked | (hidden & passed_by_committed(facts))) & ~gone & ~may_have_expired(facts)
     unseen = int((missing & ~proven & ~gone).sum())
     rows, due = np.flatnonzero(proven), int(every.due.sum())
     return Found(
@@ -180,7 +180,7 @@ def op_of(facts: Facts, deliveries: Ints) -> Ints:
     return facts.columns.polls.op[facts.columns.deliveries.poll[deliveries]]
 
 
-def _expired(facts: Facts) -> Mask:
+def expired(facts: Facts) -> Mask:
     """Of each record, whether retention deleted it: it lay below the log's start, and was not missed."""
     every, place = facts.records, _places(facts)
     below: Mask = (place != NONE) & (place < facts.starts[every.log])
@@ -188,7 +188,7 @@ def _expired(facts: Facts) -> Mask:
     return below & ~missed & _expires(facts)
 
 
-def _may_have_expired(facts: Facts) -> Mask:
+def may_have_expired(facts: Facts) -> Mask:
     """Of each record, whether it may be one of those below the log's start: nobody knows where it lay."""
     unplaced: Mask = (_places(facts) == NONE) & (facts.starts[facts.records.log] > 0)
     return unplaced & _expires(facts)
@@ -223,7 +223,7 @@ def looked_for(facts: Facts) -> Mask:
     return there | facts.whole_logs[every.log]
 
 
-def _passed_by_committed(facts: Facts) -> Mask:
+def passed_by_committed(facts: Facts) -> Mask:
     """Of each record, whether a reader of committed records passed over the one place where it can lie.
 
     Of one that was tried again nobody knows which of its places is the committed one, unless such a reader

@@ -17,7 +17,15 @@ from harness.anomalies.largest import running_max
 from harness.anomalies.numbered import numbered
 from harness.anomalies.pick import pick
 from harness.anomalies.places import copies
-from harness.anomalies.presence import last_attempt, looked_for, op_of, superseded
+from harness.anomalies.presence import (
+    expired,
+    last_attempt,
+    looked_for,
+    may_have_expired,
+    op_of,
+    passed_by_committed,
+    superseded,
+)
 from harness.checkers.guarantees import records as counted
 from harness.history.columns import NONE, Ints
 from harness.model import Outcome
@@ -29,9 +37,12 @@ def torn_transaction(facts: Facts) -> Found:
     """Committed transactions some of whose records are there, and others are not where they must be."""
     every, told = facts.records, _told(facts)
     number, record = told.number, told.record
-    missing = told.holds & told.committed[number] & ~facts.seen[record] & ~superseded(facts)[record]
+    gone = superseded(facts) | expired(facts) | may_have_expired(facts)
+    due = told.holds & told.committed[number] & ~gone[record]
+    missing, hidden = due & ~facts.seen[record], due & ~facts.seen_committed[record]
     looked, short, whole = looked_for(facts)[record], _short(facts, told), facts.whole_logs.all()
-    torn = missing & looked & (told.present > 0)[number]
+    absent = (missing & looked) | (hidden & passed_by_committed(facts)[record])
+    torn = absent & (told.present > 0)[number]
     rows, ends = record[torn], facts.columns.ends.number
     broken = np.union1d(number[torn], ends[short & whole])
     # Where not every log was read through, what nobody told of may lie where nobody read.

@@ -77,7 +77,7 @@ LEGAL: dict[str, Telling] = {
     "another leader gave an offset again, where logs may be truncated": (
         lambda: (
             Story(acks="1", idempotent=False)
-            .send(0, 0, outcome="unknown", epoch=3)
+            .send(0, outcome="unknown", epoch=3)
             .send(1, 0, epoch=4)
             .delivered(0, 1, Delivered(offset=0, producer=1, sequence=0, epoch=3))
             .delivered(0, 1, Delivered(offset=0, producer=1, sequence=1, epoch=4), reader=8)

@@ -24,6 +24,7 @@ from harness.model import (
 )
 from harness.names import AnomalyName
 from harness.rundir import EventLog, RunDirectory
+from harness.tests.anomalies.planted import both
 from harness.tests.anomalies.told import Story
 from harness.verdict import Verdict
 
@@ -146,7 +147,8 @@ def test_a_history_that_proves_less_than_it_should_is_unknown(
 
 def test_a_workload_that_committed_nothing_proves_nothing(tmp_path: Path) -> None:
     """Transactions that were all aborted are none that could be torn, and records of none are no zombies."""
-    story = whole().send(2, 2, transaction="t").ends("t", "abort", writer="w").poll(2, 4).fence(4)
+    story = both(Story()).poll(0, 2, (0, 0), (1, 1))
+    story.send(2, 2, transaction="t").ends("t", "abort", writer="w").poll(2, 4).fence(4)
     plan = planned("lost", "torn_transaction", "zombie_write")
     found = by_name(stored(tmp_path, story, plan, ended()))["transfers.history_whole"]
 

@@ -89,11 +89,8 @@ def run(folder: Path, operations: list[Operation]) -> RunDirectory:
 def steps(folder: Path, operations: list[Operation], record: str) -> list[Step]:
     """What is told of *record*."""
     directory = run(folder, operations)
-    return list(
-        find(
-            evidence.load(directory), parse(record), lambda: {"transfers": dict(enumerate(operations, 1))}
-        ).steps
-    )
+    numbered = dict(enumerate(operations, 1))
+    return list(find(evidence.load(directory), parse(record), lambda: {"transfers": numbered}).steps)
 
 
 def explained(directory: RunDirectory, record: str, *more: str) -> str:
