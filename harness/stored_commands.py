@@ -16,9 +16,10 @@ import click
 from harness.errors import BadInput, ExitCode, MissingAbility
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from harness.calibration import Calibration
     from harness.history.operations import Operation
-    from harness.oracle.tally import SecondCount
     from harness.rundir import RunDirectory
 
 as_json_option = click.option(
@@ -54,11 +55,12 @@ def verify(
 ) -> int:
     """Judge a stored RUN again, from its ledger alone, and write run.json and the report anew."""
     given = [each for each in (path, history, records) if each is not None]
-    if len(given) != 1 or (config and not history) or (cross_check and not path):
-        asked = "harness verify RUN [--cross-check], or --history FILE [--config FILE], or --records FOLDER"
+    if len(given) != 1 or (config and not history) or (cross_check and records):
+        asked = "harness verify RUN [--cross-check], or --history FILE [--config FILE] [--cross-check], "
+        asked += "or --records FOLDER"
         raise BadInput("that is nothing to judge, or not one thing", fix=asked)
     if history is not None:
-        return _verify_history(history, config, as_json=as_json)
+        return _verify_history(history, config, cross_check=cross_check, as_json=as_json)
     if records is not None:
         return _verify_records(records, on, processes, as_json=as_json)
     assert path is not None
@@ -83,33 +85,39 @@ def _verify_run(path: Path, *, cross_check: bool, as_json: bool) -> int:
     from harness.rundir import RunDirectory
 
     directory = RunDirectory.open(path)
-    second = _second_count() if cross_check else None
+    second = _oracle().of_run(directory) if cross_check else None
     document = judge_and_report(directory, PlainDisplay(), second=second)
     print_result(directory, as_json=as_json)
     return document.exit_code
 
 
-def _second_count() -> SecondCount:
+def _oracle() -> ModuleType:
+    """The second count of a run; what it counts with is a package that may be missing."""
     try:
-        from harness.oracle.recount import recount
+        from harness.oracle import run
     except ModuleNotFoundError as error:
         raise MissingAbility(
             "the records cannot be counted a second time",
             why=f"the package {error.name} is not installed",
             fix="pip install duckdb",
         ) from error
-    return recount
+    return run
 
 
-def _verify_history(history: Path, config: Path | None, *, as_json: bool) -> int:
+def _verify_history(history: Path, config: Path | None, *, cross_check: bool, as_json: bool) -> int:
     from harness.anomalies.judge import judge
+    from harness.anomalies.twice import counted_twice
     from harness.anomalies.words import told
     from harness.history.lines import read_settings
     from harness.history.table import tabulate
 
     operations = _operations(history)
     settings = read_settings(config) if config else None
-    verdict = judge(tabulate(operations.values(), settings, numbers=operations), len(operations))
+    columns = tabulate(operations.values(), settings, numbers=operations)
+    verdict = judge(columns, len(operations))
+    if cross_check:
+        told_again = _oracle().recount_history(list(operations.values()), columns.settings)
+        verdict = counted_twice(verdict, told_again)
     click.echo(verdict.model_dump_json(by_alias=True, indent=2) if as_json else "\n".join(told(verdict)))
     return verdict.exit_code
 

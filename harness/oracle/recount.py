@@ -7,18 +7,14 @@ record: see ``MOST_RECORDS``.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
-from harness.findings import MAX_WITNESSES
 from harness.ledger.evidence import Announced, Attempts, Evidence, Reads
 from harness.model import FencePassed, LoadEnded
+from harness.oracle.database import Database, answer, opened
 from harness.oracle.statements import Statements
 from harness.oracle.tally import Recount, Tally
 
@@ -28,7 +24,7 @@ _FENCE = ("partition", "first_offset", "end_offset", "committed_end_offset", "se
 def recount(evidence: Evidence, statements: Statements | None = None) -> Recount:
     """Count every violation of *evidence* in SQL; O(records) in time and memory."""
     said = statements or Statements()
-    with _database(evidence) as database:
+    with opened(_tables(evidence)) as database:
         for statement in said.tables:
             database.execute(statement)
         late, moved = said.late, said.moved
@@ -61,46 +57,29 @@ def _by_checker(parts: dict[str, Tally]) -> dict[str, Tally]:
     }
 
 
-def _records(database: duckdb.DuckDBPyConnection, statement: str) -> Tally:
-    count, rows = _answer(database, statement, "partition, producer, seq")
+def _records(database: Database, statement: str) -> Tally:
+    count, rows = answer(database, statement, "partition, producer, seq")
     return Tally(count, tuple(f"{producer}/{partition}/{seq}" for partition, producer, seq in rows))
 
 
-def _strangers(database: duckdb.DuckDBPyConnection, said: Statements) -> Tally:
+def _strangers(database: Database, said: Statements) -> Tally:
     """Strangers count by the offset they lie at, and are named by their id."""
-    places, _ = _answer(database, said.strange_places, 'partition, "offset"')
+    places, _ = answer(database, said.strange_places, 'partition, "offset"')
     return Tally(places, _records(database, said.strange).smallest)
 
 
-def _damaged(database: duckdb.DuckDBPyConnection, statement: str) -> Tally:
-    count, rows = _answer(database, statement, 'partition, "offset"')
+def _damaged(database: Database, statement: str) -> Tally:
+    count, rows = answer(database, statement, 'partition, "offset"')
     return Tally(count, tuple(f"{partition}@{offset}" for partition, offset in rows))
 
 
-def _answer(
-    database: duckdb.DuckDBPyConnection, statement: str, columns: str
-) -> tuple[int, list[tuple[int, ...]]]:
-    """How many rows *statement* gives, and the smallest of them."""
-    asked = f"SELECT count(*) OVER (), {columns} FROM ({statement}) ORDER BY {columns} LIMIT {MAX_WITNESSES}"  # noqa: S608
-    rows = [tuple(map(int, row)) for row in database.execute(asked).fetchall()]
-    return rows[0][0] if rows else 0, [row[1:] for row in rows]
-
-
-@contextmanager
-def _database(evidence: Evidence) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The tables in a database of their own; what memory cannot hold spills to a folder that is removed."""
-    with tempfile.TemporaryDirectory() as spill, duckdb.connect(":memory:") as database:
-        database.execute("SET temp_directory = ?", [spill])
-        database.execute("SET preserve_insertion_order = false")
-        database.execute("SET enable_external_access = false")
-        for name, table in (
-            ("attempts", _table(evidence.attempts)),
-            ("announced", _table(evidence.announced)),
-            ("reads", _table(evidence.reads)),
-            ("fences", _fences(evidence)),
-        ):
-            database.register(name, table)
-        yield database
+def _tables(evidence: Evidence) -> dict[str, pa.Table]:
+    return {
+        "attempts": _table(evidence.attempts),
+        "announced": _table(evidence.announced),
+        "reads": _table(evidence.reads),
+        "fences": _fences(evidence),
+    }
 
 
 def _table(columns: Attempts | Announced | Reads) -> pa.Table:

@@ -17,10 +17,14 @@ MOST_RECORDS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many violations there are, and at most 32 of them, by partition, producer and sequence."""
+    """How many violations there are, and at most 32 of them, by partition, producer and sequence.
+
+    Those of a history are not ``ordered``: who numbers its logs otherwise has others first.
+    """
 
     count: int
     smallest: tuple[str, ...] = ()
+    ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,8 +155,8 @@ def test_the_second_count_shares_nothing_with_the_first() -> None:
     importers = {m.name for m in ALL if any(n.split(".")[0] == "duckdb" for n in m.imports())}
     reached = {part for m in ALL if m.part == "oracle" for part in internal(m)}
 
-    assert importers == {"harness.oracle.recount"}
-    assert reached == {"findings", "ledger", "model"}
+    assert importers == {"harness.oracle.database"}
+    assert reached == {"findings", "history", "ledger", "model", "rundir"}
 
 
 @pytest.mark.parametrize("name", STANDARD_ONLY)
