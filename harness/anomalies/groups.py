@@ -15,7 +15,7 @@ from harness.anomalies.found import Found, excusing, hits
 from harness.anomalies.joints import beginnings
 from harness.anomalies.largest import running_max
 from harness.anomalies.numbered import numbered
-from harness.anomalies.progress import committed, consumed
+from harness.anomalies.progress import of_commits, of_inputs
 from harness.checkers.guarantees import records as counted
 from harness.checkers.spans import Spans, union
 from harness.history.columns import NEVER, NONE, WHYS, Ints
@@ -92,7 +92,7 @@ def _stood_there(facts: Facts, rows: Ints, *, borne: Mask) -> Mask:
     as much, and the inputs of transactions show that: commits that nobody read up to bear no others.
     """
     commits, skew = facts.columns.commits, facts.columns.settings.skew_ns
-    stood = committed(facts).chosen(borne) | consumed(facts)
+    stood = of_commits(facts).chosen(borne) | of_inputs(facts)
     log, group, offset, asked = (
         each[rows] for each in (commits.log, commits.group, commits.offset, commits.invoked)
     )

@@ -12,6 +12,7 @@ import numpy as np
 from harness.anomalies.facts import Facts, Mask, at
 from harness.anomalies.found import Found, Hits, excusing, hits
 from harness.anomalies.largest import running_max
+from harness.anomalies.numbered import numbered
 from harness.anomalies.presence import op_of, unfenced
 from harness.checkers.guarantees import records as counted
 from harness.history.columns import NONE, Ints
@@ -87,8 +88,9 @@ def ack_offset_mismatch(facts: Facts) -> Found:
     """
     every, lie, sends = facts.records, copies(facts), facts.columns.sends
     acked = np.flatnonzero((sends.outcome == Outcome.OK) & (sends.offset != NONE) & facts.settled)
-    there = at(facts.attempted[acked], sends.offset[acked])
-    confirmed = np.isin(there, at(lie.record, lie.offset))
+    told, seen = (facts.attempted[acked], sends.offset[acked]), (lie.record, lie.offset)
+    place = numbered(*(np.concatenate(columns) for columns in zip(told, seen, strict=True)))
+    confirmed = np.isin(place[: len(acked)], place[len(acked) :])
     once = (every.tries == 1)[facts.attempted[acked]]
     elsewhere = once | facts.covers(sends.log[acked], sends.offset[acked])
     rows = acked[~confirmed & elsewhere & facts.seen[facts.attempted[acked]]]
@@ -134,13 +136,22 @@ def divergent_readers(facts: Facts) -> Found:
     twice, apart = taken.twice()
     found = Found(
         "divergent_readers",
-        compared={"offsets": taken.count},
+        compared={"offsets of several readers": (shared := _shared(facts)), "offsets": taken.count},
         hits=twice,
         detail="another reader was handed another record here",
-        held=f"All readers agree on each of {taken.count:,} offsets.",
-        broken=f"Readers disagree on {twice.count:,} of {taken.count:,} offsets.",
+        held=f"All readers agree on each of {shared:,} offsets.",
+        broken=f"Readers disagree on {twice.count:,} of {shared:,} offsets.",
     )
     return excusing(found, truncates(facts), apart)
+
+
+def _shared(facts: Facts) -> int:
+    """How many offsets several readers were handed a record at."""
+    got = facts.columns.deliveries
+    reader = facts.columns.polls.reader[got.poll]
+    (log, offset, _) = np.unique(np.stack((got.log, got.offset, reader)), axis=1)
+    again = (log[1:] == log[:-1]) & (offset[1:] == offset[:-1])
+    return int((again & ~np.concatenate(([False], again[:-1]))).sum())
 
 
 class _Taken:

@@ -22,7 +22,7 @@ class Steps:
     invoked: Ints
     done: Ints
 
-    def chosen(self, rows: Mask) -> Steps:
+    def chosen(self, rows: Mask | Ints) -> Steps:
         """Those at these rows alone."""
         return Steps(*(getattr(self, each.name)[rows] for each in fields(self)))
 
@@ -32,14 +32,14 @@ class Steps:
         )
 
 
-def committed(facts: Facts) -> Steps:
+def of_commits(facts: Facts) -> Steps:
     """Of each commit of a member; one that failed is none."""
     commits = facts.columns.commits
     done = np.where(commits.outcome == Outcome.OK, commits.done, NEVER)
     return Steps(commits.op, commits.group, commits.log, commits.offset, commits.invoked, done)
 
 
-def consumed(facts: Facts) -> Steps:
+def of_inputs(facts: Facts) -> Steps:
     """Of each input of a transaction that is not known to be aborted."""
     inputs, ends, total = facts.columns.inputs, facts.columns.ends, len(facts.columns.names.transactions)
     invoked, done = np.full(total, NEVER, np.int64), np.full(total, NEVER, np.int64)

@@ -29,7 +29,8 @@ _SUBSCRIBED = "a rebalance may have moved the partition"
 def int_poll_skip(facts: Facts) -> Found:
     """Visible offsets that a poll's position moved over without handing them out."""
     skipped = _skipped(facts, _Stretches.polled(facts))
-    excused, count = _compacted(facts, skipped), len(facts.columns.polls.op)
+    polls, excused = facts.columns.polls, _compacted(facts, skipped)
+    count = int((polls.end > polls.start).sum())
     left = skipped.chosen(~excused)
     return Found(
         "int_poll_skip",

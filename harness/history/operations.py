@@ -53,8 +53,8 @@ class History(Frozen):
     ``cleanup``: what the topics drop by themselves. ``at_least_once``: whether whoever writes may say a
     record again (a sink without transactions). ``conserved``: the values of all committed records of a
     topic sum to zero. ``transaction_version`` below 2 has the flaw of KIP-890, which excuses nothing
-    and is said beside a torn transaction. ``fresh_ns``: how old what a reader was not handed yet may
-    be; None: lag is not judged.
+    and is said beside a torn transaction. ``fresh_ns``: how long what is there may wait for readers
+    and groups; None: lag is not judged.
     """
 
     op: Literal["history"] = "history"

@@ -103,6 +103,9 @@ class World:
         self.chance, self.steps, self.eager = chance, steps, eager
         self.operations: list[Operation] = [History()]
         self.logs = [Log() for _ in range(partitions)]
+        self.held = 0
+        """For how long the transaction lay open that did so longest."""
+        self._opened: dict[str, int] = {}
         self._now = 0
         self._producers = 0
         self._run()
@@ -148,6 +151,7 @@ class World:
         begun, offset = self.tick(), None
         yield
         if self.chance.random() < 0.85:
+            self._opened.setdefault(transaction, self._now)
             offset = self.logs[partition].append(Written(producer, sequence, transaction))
         yield
         known = self.chance.random() < 0.8
@@ -193,6 +197,7 @@ class World:
         for log in self.logs:
             log.end(name, commits=really)
             yield
+        self.held = max(self.held, self._now - self._opened.get(name, self._now))
         self._say(
             Transaction(
                 transaction=name,

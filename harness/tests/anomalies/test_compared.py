@@ -11,7 +11,8 @@ from harness.anomalies.facts import Facts
 from harness.anomalies.found import Found, finding
 from harness.anomalies.numbered import numbered
 from harness.history.table import tabulate
-from harness.tests.anomalies.planted import Telling, both, declaring, in_transaction
+from harness.tests.anomalies.planted import Telling, both, in_transaction
+from harness.tests.anomalies.planted_progress import declaring
 from harness.tests.anomalies.told import Story
 from harness.verdict import Verdict
 

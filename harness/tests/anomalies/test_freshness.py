@@ -1,4 +1,4 @@
-"""Lag: readers that are handed everything have none, whatever goes on; one that is handed nothing has."""
+"""Lag: readers that are handed all that is visible have none; what is kept from them for long is found."""
 
 from __future__ import annotations
 
@@ -10,27 +10,46 @@ from hypothesis import strategies as st
 
 from harness.anomalies.judge import judge
 from harness.findings import Finding
-from harness.history.operations import History, Move, Operation, Poll, Send
+from harness.history.operations import Commit, History, Move, Operation, Poll, Send, Transaction
 from harness.history.table import tabulate
 from harness.tests.anomalies.simulated import UNCOMMITTED, World
 
 CHANCES = st.integers(0, 2**32).map(Random)
 
 
-def lag(operations: Sequence[Operation]) -> Finding | None:
-    """What is said of it where nothing may be old at all."""
-    verdict = judge(tabulate(operations, History(fresh_ns=0)), len(operations))
+def lag(operations: Sequence[Operation], fresh: int = 0) -> Finding | None:
+    """What is said of it where nothing may wait for longer than *fresh*; of no group: its one stops."""
+    told = [each for each in operations if not isinstance(each, Commit)]
+    verdict = judge(tabulate(told, History(fresh_ns=fresh)), len(told))
     return next((each for each in verdict.findings if each.checker == "lag"), None)
 
 
 @given(CHANCES)
 @settings(max_examples=100)
 def test_who_is_handed_all_that_is_visible_has_no_lag(chance: Random) -> None:
-    """Open transactions, unknown outcomes, seeks and crashes: what a reader cannot see does not count."""
-    found = lag(World(chance, eager=True).operations)
+    """Nothing waits for longer than transactions lie open and polls last, whatever is unknown or crashes."""
+    world = World(chance, eager=True)
+    found = lag(world.operations, world.held + _longest_poll(world.operations))
 
     assert found is not None
     assert found.violations == 0, found.witnesses
+
+
+@given(CHANCES)
+@settings(max_examples=100)
+def test_a_transaction_that_lies_open_for_long_holds_back_what_is_above_it(chance: Random) -> None:
+    """Whatever else goes on: its commit is asked for long after a plain record was acknowledged above it."""
+    world = World(chance, eager=True)
+    numbers = [number for number, each in enumerate(world.operations) if _holds(world.operations, each)]
+    assume(numbers)
+    number, long = chance.choice(numbers), 10**6
+    late = world.operations[number].model_copy(
+        update={"t": (world.tick() + 2 * long, world.tick() + 3 * long)}
+    )
+    found = lag([*world.operations[:number], late, *world.operations[number + 1 :]], long)
+
+    assert found is not None
+    assert found.violations > 0
 
 
 @given(CHANCES)
@@ -48,6 +67,22 @@ def test_who_is_handed_nothing_of_what_was_acknowledged_has_lag(chance: Random) 
 
     assert found is not None
     assert found.violations > 0
+
+
+def _longest_poll(operations: Sequence[Operation]) -> int:
+    return max(
+        each.t[1] - each.t[0] for each in operations if isinstance(each, Poll) and each.t[1] is not None
+    )
+
+
+def _holds(operations: Sequence[Operation], end: Operation) -> bool:
+    """Whether it is the commit of a transaction of which a record lies below an acknowledged plain one."""
+    if not (isinstance(end, Transaction) and end.end == "commit" and end.outcome == "ok"):
+        return False
+    acked = [each for each in operations if isinstance(each, Send) and each.outcome == "ok"]
+    mine = {(one.partition, one.offset or 0) for one in acked if one.transaction == end.transaction}
+    plain = {(one.partition, one.offset or 0) for one in acked if not one.transaction}
+    return any(log == other and offset < above for log, offset in mine for other, above in plain)
 
 
 def _stalls(operations: Sequence[Operation], number: int, each: Operation) -> bool:
