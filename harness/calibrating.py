@@ -56,7 +56,7 @@ def _histories(directory: RunDirectory, *, seed: int, times: int) -> Iterator[Ou
     plans = [event for event in events if isinstance(event, WorkloadPlanned)]
     told = stored(directory.history) if plans else {}
     for plan in plans:
-        yield from of_run(plan, events, told.get(plan.workload, []), seed=seed, times=times)
+        yield from of_run(plan, events, list(told.get(plan.workload, {}).values()), seed=seed, times=times)
 
 
 def exit_code(found: Iterable[Calibration]) -> ExitCode:

@@ -7,6 +7,7 @@ started; durations are seconds unless the name says otherwise. ``None`` means
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Literal
 
@@ -18,14 +19,18 @@ from harness.verdict import Kind, Verdict
 NOT_ASKED = "not asked for by the scenario"
 """In ``Finding.excused``: so many violations of a guarantee that nobody asked for."""
 
-SCHEMA = "edge-harness/run/1"
+SCHEMA: Literal["edge-harness/run/1"] = "edge-harness/run/1"
 MAX_WITNESSES = 32
+
+Reached = Literal["complete", "partial", "none"]
+"""Of what a finding is about: read through a fence everywhere, in places, nowhere."""
 
 
 class Witness(Frozen):
     """One offending record, batch or window, with enough to look it up again.
 
-    ``record`` is "producer/partition/sequence"; ``at_s`` its intended send instant.
+    ``record`` is "producer/partition/sequence", of a workload "producer/topic/partition/sequence";
+    ``at_s`` its intended send instant.
     """
 
     record: str = ""
@@ -35,11 +40,39 @@ class Witness(Frozen):
     detail: str = ""
 
 
+def digest(*settings: str) -> str:
+    """The SHA-256 of the settings under which something was judged, in hex."""
+    return hashlib.sha256("\n".join(settings).encode()).hexdigest()
+
+
+def _untold(value: object) -> bool:
+    return value is None or value == ()
+
+
+class Bound(Frozen):
+    """What a guarantee that held is worth (``harness.bounds``).
+
+    ``injections`` were proven to have had their effect, and none broke it; ``at_most`` is the largest share
+    of such injections that may break it all the same, with 95 % confidence, rounded up to a thousandth.
+    None: there was no injection, so nothing is known about faults.
+    """
+
+    injections: int = Field(ge=0)
+    at_most: float | None
+
+
 class Finding(Frozen):
     """What one checker says. ``compared`` counts the evidence; all zero means UNKNOWN.
 
     ``summary`` is one sentence a person understands; ``limit`` is the tolerance or budget.
     ``excused`` counts violations a documented rule permits, by rule.
+
+    The last five are absent where they are not told: in a finding that rests on no fence, in one that did
+    not hold, and in documents of before they were. Absent is never "all was well". ``fence`` and
+    ``covered_pct`` say how far what it is about was read: the latter is the share of the acknowledged
+    records that came back, or that somebody looked for where they must lie, rounded down.
+    ``config_digest`` is the SHA-256 of the settings under which it was judged. ``nothing_for`` names
+    checks that there was nothing to compare for.
     """
 
     checker: str
@@ -51,6 +84,11 @@ class Finding(Frozen):
     limit: str = ""
     witnesses: tuple[Witness, ...] = Field(default=(), max_length=MAX_WITNESSES)
     excused: dict[str, int] = {}
+    fence: Reached | None = Field(default=None, exclude_if=_untold)
+    covered_pct: int | None = Field(default=None, ge=0, le=100, exclude_if=_untold)
+    config_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", exclude_if=_untold)
+    nothing_for: tuple[str, ...] = Field(default=(), exclude_if=_untold)
+    bound: Bound | None = Field(default=None, exclude_if=_untold)
 
 
 class FaultOutcome(Frozen):
@@ -199,7 +237,7 @@ class NotExecutedPart(Frozen):
 class RunDocument(Frozen):
     """``run.json``."""
 
-    schema_: str = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["edge-harness/run/1"] = Field(default=SCHEMA, alias="schema")
     run_id: str
     scenario: str
     platform: str
@@ -208,6 +246,8 @@ class RunDocument(Frozen):
     exit_code: int
     sentence: str
     """The verdict as one sentence a person understands in ten seconds."""
+    bound: Bound | None = Field(default=None, exclude_if=_untold)
+    """Of what held, whatever else was found; absent when nothing did, and in older documents."""
     title: str
     expect: str
     started_at: str

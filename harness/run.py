@@ -295,6 +295,8 @@ class LiveRun:
             self._hops.open()
         client = plan.client_config
         effective = roles.effective(plan.topic) | {f"client.{key}": value for key, value in client.items()}
+        if self._hops is not None:
+            effective |= self._hops.job.effective
         self._record(environment(self._order, effective, self._stack.proxies))
         self._record(plan.planned(replication))
 

@@ -112,22 +112,30 @@ def _verify_history(history: Path, config: Path | None, *, cross_check: bool, as
     from harness.history.table import tabulate
 
     operations = _operations(history)
-    columns = tabulate(operations, read_settings(config) if config else None)
+    columns = tabulate(operations.values(), read_settings(config) if config else None, numbers=operations)
     verdict = judge(columns, len(operations))
     if cross_check:
-        verdict = counted_twice(verdict, _oracle().recount_history(operations, columns.settings))
+        again = _oracle().recount_history(list(operations.values()), columns.settings)
+        verdict = counted_twice(verdict, again)
     click.echo(verdict.model_dump_json(by_alias=True, indent=2) if as_json else "\n".join(told(verdict)))
     return verdict.exit_code
 
 
-def _operations(path: Path) -> list[Operation]:
-    """Those of a file; of a run's directory those that its ledger tells of."""
+def _operations(path: Path) -> dict[int, Operation]:
+    """Those of a file by line; of a run's directory those that its ledger tells of, one after the other."""
     from harness.anomalies.unfolded import unfolded
-    from harness.history.lines import read_lines
+    from harness.history.lines import read_numbered
     from harness.ledger import evidence
     from harness.rundir import RunDirectory
 
-    return unfolded(evidence.load(RunDirectory.open(path))) if path.is_dir() else read_lines(path)
+    if not path.is_dir():
+        return read_numbered(path)
+    if not RunDirectory(path).events.is_file():
+        fix = "name a file of JSON lines, or a folder that `harness run` made"
+        raise BadInput(
+            f"{path} is no history", why="it is a folder, and no run's: it has no events.jsonl", fix=fix
+        )
+    return dict(enumerate(unfolded(evidence.load(RunDirectory.open(path))), 1))
 
 
 @click.command()
@@ -262,12 +270,13 @@ def certify(*, runs: str, needs: tuple[str, ...], out: Path, as_json: bool) -> i
     import harness
     from harness.certificate.compose import certify as compose
     from harness.certificate.page import write_certificate
+    from harness.certificate.words import lines
     from harness.statistics.stored import gather
 
     found = compose(gather(runs, events=False), needs=needs, harness_version=harness.__version__)
     page, twin = write_certificate(found, out)
-    lines = [f"{found.verdict}: {found.sentence}", *(f"open: {doubt}" for doubt in found.doubts)]
-    told = [found.model_dump_json(by_alias=True, indent=2)] if as_json else [*lines, str(page), str(twin)]
+    twice = found.model_dump_json(by_alias=True, indent=2)
+    told = [twice] if as_json else [*lines(found), str(page), str(twin)]
     _print(told, as_json=as_json)
     return found.exit_code
 
@@ -279,16 +288,19 @@ def certify(*, runs: str, needs: tuple[str, ...], out: Path, as_json: bool) -> i
 def explain(*, path: Path, record: str, as_json: bool) -> int:
     """Tell the life of one RECORD of a stored RUN: every hop, with its instant, faults and log lines.
 
-    RECORD is PRODUCER/PARTITION/SEQUENCE, as a witness names it.
+    RECORD is as a witness names it: PRODUCER/PARTITION/SEQUENCE, and of a workload's topic
+    PRODUCER/TOPIC/PARTITION/SEQUENCE.
     """
+    from harness.history import parts
     from harness.ledger import evidence
     from harness.lives import words
-    from harness.lives.record import life, parse
+    from harness.lives.find import find
+    from harness.lives.names import parse
     from harness.rundir import RunDirectory
 
     named, directory = parse(record), RunDirectory.open(path)
     stored = evidence.load(directory)
-    told = life(stored, named)
+    told = find(stored, named, lambda: parts.stored(directory.history))
     logs = words.with_logs(directory, stored, told)
     shown = (told, logs, stored.started.run_id)
     _print([words.as_json(*shown)] if as_json else words.as_text(*shown), as_json=as_json)

@@ -3,10 +3,12 @@
 * A *record* is (log, producer, sequence). Its attempts and its deliveries point to it.
 * A *transaction* is committed, aborted or undecided. An undecided one of which a committed reader saw
   a record was committed: then all its records are obligatory (facts: jepsen's must-have-committed).
-  A record that was attempted in several transactions proves none of them.
+  A record that was attempted in several transactions proves none of them. One that nobody asked to commit
+  was not: what was seen of it proves nothing but a fault.
 * A record is *due* when one attempt took effect for good, *barred* when none can have: all failed,
   or were part of aborted transactions. Between the two it may exist.
-* A reader *covers* an offset when its position moved over it.
+* A reader *covers* an offset when its position moved over it. One of committed records cannot do so before
+  it is known whether what lies there is committed: so it was handed all that is.
 * A poll that began after every attempt at its log is a *last look*. Where last looks cover a whole log they
   alone tell what is left of it: what was shown before, and not then, is gone.
 """
@@ -45,13 +47,16 @@ class Records:
     """Every record that was attempted or delivered, in the order (log, producer, sequence).
 
     ``offset`` is where it was acknowledged, or ``NONE``; ``invoked`` its first attempt, or ``NEVER``;
-    ``transaction`` that of its last attempt, or ``NONE``.
+    ``transaction`` that of its last attempt, or ``NONE``. Of its ``attempts`` those that were not refused
+    are its ``tries``, and those of them that no abort undid its ``chances``.
     """
 
     log: Ints
     producer: Ints
     sequence: Ints
     attempts: Ints
+    tries: Ints
+    chances: Ints
     offset: Ints
     invoked: Ints
     transaction: Ints
@@ -125,10 +130,14 @@ class Facts:
 
     @cached_property
     def claimed(self) -> Ints:
-        """The ``Fate`` of each transaction as far as its own end tells."""
+        """The ``Fate`` of each transaction as far as its own end tells.
+
+        Without anybody who asked for its commit it is as good as aborted: nothing of it may ever be shown.
+        """
         ends = self.columns.ends
-        fates = np.full(len(self.columns.names.transactions), Fate.UNDECIDED, np.int64)
+        fates = np.full(len(self.columns.names.transactions), Fate.ABORTED, np.int64)
         ok, failed, commits = ends.outcome == Outcome.OK, ends.outcome == Outcome.FAIL, ends.commits == 1
+        fates[ends.number[commits & ~failed]] = Fate.UNDECIDED
         fates[ends.number[ok & commits]] = Fate.COMMITTED
         fates[ends.number[(ok & ~commits) | (failed & commits)]] = Fate.ABORTED
         return fates
@@ -158,20 +167,26 @@ class Facts:
         offset[self.attempted[acked]] = sends.offset[acked]
         invoked = np.full(self._count, NEVER, np.int64)
         np.minimum.at(invoked, self.attempted, sends.invoked)
-        attempts = np.bincount(self.attempted, minlength=self._count)
-        barred = np.bincount(self.attempted, self._barred(self.fates), self._count) == attempts
+        attempts = self._tally(np.ones(len(sends.op), np.bool_))
+        chances = self._tally(~self._barred(self.fates))
         log, producer, sequence = ids
         return Records(
             log=log,
             producer=producer,
             sequence=sequence,
             attempts=attempts,
+            tries=self._tally(sends.outcome != Outcome.FAIL),
+            chances=chances,
             offset=offset,
             invoked=invoked,
             transaction=transaction,
-            due=np.bincount(self.attempted, self._due, self._count) > 0,
-            barred=barred & (attempts > 0),
+            due=self._tally(self._due) > 0,
+            barred=(attempts > 0) & (chances == 0),
         )
+
+    def _tally(self, rows: Mask) -> Ints:
+        """Of each record, how many of these attempts are its own."""
+        return np.bincount(self.attempted[rows], minlength=self._count)
 
     @property
     def _count(self) -> int:
@@ -210,10 +225,35 @@ class Facts:
         return found
 
     @cached_property
+    def seen_committed(self) -> Mask:
+        """Of each record, whether a reader of committed records was handed it whole."""
+        found = np.zeros(self._count, np.bool_)
+        found[self.delivered[(self.delivered != NONE) & self.shown_committed]] = True
+        return found
+
+    @cached_property
+    def visible(self) -> Mask:
+        """Of each delivery, whether every reader that passes over its place must be handed a record there.
+
+        Either a reader of committed records was, or it is the one copy that a due record can have.
+        """
+        certain = self.records.due & (self.records.tries == 1)
+        visible: Mask = self.shown_committed | ((self.delivered != NONE) & certain[self.delivered])
+        return visible
+
+    @cached_property
     def covered(self) -> Spans:
         """Every (log, offset) that some reader's position moved over, as ``at`` numbers them."""
-        polls = self.columns.polls
-        return union(at(polls.log, polls.start), at(polls.log, polls.end))
+        return self._passed(np.ones(len(self.columns.polls.op), np.bool_))
+
+    @cached_property
+    def covered_committed(self) -> Spans:
+        """The same for readers of committed records."""
+        return self._passed(self.committed_reader)
+
+    def _passed(self, polls: Mask) -> Spans:
+        every = self.columns.polls
+        return union(at(every.log, every.start)[polls], at(every.log, every.end)[polls])
 
     @cached_property
     def _last_look(self) -> Mask:
@@ -224,20 +264,15 @@ class Facts:
         return looks
 
     @cached_property
-    def _looked_through(self) -> Mask:
+    def looked_through(self) -> Mask:
         """Of each log, whether last looks cover it from its start through its fence."""
-        polls, fences, looks = self.columns.polls, self.columns.fences, self._last_look
-        low, high = at(polls.log, polls.start)[looks], at(polls.log, polls.end)[looks]
-        through = np.zeros(len(self.columns.names.logs), np.bool_)
-        extent = Spans(at(fences.log, fences.first), at(fences.log, fences.end))
-        through[fences.log[extent.within(union(low, high)) | (fences.first >= fences.end)]] = True
-        return through
+        return self._through(self._passed(self._last_look))
 
     @cached_property
     def decides(self) -> Mask:
         """Of each delivery, whether it tells what is left: a last look did, or nobody took a whole one."""
         got = self.columns.deliveries
-        left: Mask = self._last_look[got.poll] | ~self._looked_through[got.log]
+        left: Mask = self._last_look[got.poll] | ~self.looked_through[got.log]
         return left
 
     @cached_property
@@ -250,17 +285,54 @@ class Facts:
     @cached_property
     def whole_logs(self) -> Mask:
         """Of each log, whether it was read from its start through a fence with nothing open below it."""
-        fences, logs = self.columns.fences, len(self.columns.names.logs)
-        whole = np.zeros(logs, np.bool_)
-        extent = Spans(at(fences.log, fences.first), at(fences.log, fences.end))
-        read = extent.within(self.covered) | (fences.first >= fences.end)
-        whole[fences.log[read & (fences.stable >= fences.end)]] = True
-        return whole
+        return self._through(self.covered) & self._settled_end
 
-    def covers(self, log: Ints, offset: Ints) -> Mask:
-        """Whether each (log, offset) was covered by some reader."""
+    @cached_property
+    def whole_committed(self) -> Mask:
+        """The same by readers of committed records alone."""
+        return self._through(self.covered_committed) & self._settled_end
+
+    def _through(self, passed: Spans) -> Mask:
+        """Of each log, whether *passed* holds it from its start through its fence."""
+        fences = self.columns.fences
+        through = np.zeros(len(self.columns.names.logs), np.bool_)
+        extent = Spans(at(fences.log, fences.first), at(fences.log, fences.end))
+        through[fences.log[extent.within(passed) | (fences.first >= fences.end)]] = True
+        return through
+
+    @cached_property
+    def _settled_end(self) -> Mask:
+        """Of each log, whether nothing was open at its fence, and nothing is known from beyond it."""
+        fences = self.columns.fences
+        settled = np.zeros(len(self.columns.names.logs), np.bool_)
+        settled[fences.log[fences.stable >= fences.end]] = True
+        return settled & ~self.outgrown
+
+    @cached_property
+    def outgrown(self) -> Mask:
+        """Of each log, whether a record was handed out, or a due one acknowledged, at its fence or above.
+
+        Then the fence was taken too early, or the log has lost its end since.
+        """
+        got, every, fences = self.columns.deliveries, self.records, self.columns.fences
+        end = np.full(len(self.columns.names.logs), NEVER, np.int64)
+        end[fences.log] = fences.end
+        beyond = np.zeros(len(end), np.bool_)
+        beyond[got.log[got.offset >= end[got.log]]] = True
+        beyond[every.log[every.due & (every.offset >= end[every.log])]] = True
+        return beyond
+
+    @cached_property
+    def starts(self) -> Ints:
+        """Of each log, the first offset that it still has; 0 where nobody says."""
+        start = np.zeros(len(self.columns.names.logs), np.int64)
+        start[self.columns.fences.log] = self.columns.fences.first
+        return start
+
+    def covers(self, log: Ints, offset: Ints, *, committed: bool = False) -> Mask:
+        """Whether each (log, offset) was covered by some reader, or by some reader of committed records."""
         low = at(log, offset)
-        return Spans(low, low + 1).within(self.covered)
+        return Spans(low, low + 1).within(self.covered_committed if committed else self.covered)
 
 
 def at(log: Ints, offset: Ints) -> Ints:

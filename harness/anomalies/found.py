@@ -53,8 +53,10 @@ def hits(
 class Found:
     """One check's word. ``held`` and ``broken`` are its summary without and with violations.
 
-    ``doubt`` says why its evidence is incomplete, if it is; ``excused`` counts what the settings permit,
-    by rule. ``detail`` is what each witness says.
+    The first count of ``compared`` decides: it is how many things could have been violations, and where it
+    is zero nothing was compared, whatever the counts beside it say. ``doubt`` says why its evidence is
+    incomplete, if it is; ``excused`` counts what the settings permit, by rule. ``detail`` is what each
+    witness says.
     """
 
     name: str
@@ -66,13 +68,25 @@ class Found:
     doubt: str = ""
     excused: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def decided(self) -> int:
+        """How much it compared."""
+        return next(iter(self.compared.values()), 0)
 
-def excusing(found: Found, rule: str) -> Found:
-    """*found* with every violation excused by *rule*; an empty rule excuses none."""
-    if not rule or not found.hits.count:
+    @property
+    def idle(self) -> bool:
+        """Whether the history has nothing for it: nothing compared, nothing found, nothing in doubt."""
+        return not (self.decided or self.hits.count or self.doubt)
+
+
+def excusing(found: Found, rule: str, where: Mask | None = None) -> Found:
+    """*found* with its violations, or those at *where*, excused by *rule*; an empty rule excuses none."""
+    rows = np.ones(found.hits.count, np.bool_) if where is None else where
+    if not rule or not rows.any():
         return found
-    excused = found.excused | {rule: found.excused.get(rule, 0) + found.hits.count}
-    return replace(found, hits=Hits(), detail="", excused=excused)
+    excused = found.excused | {rule: found.excused.get(rule, 0) + int(rows.sum())}
+    left = found.hits.chosen(~rows)
+    return replace(found, hits=left, detail=found.detail if left.count else "", excused=excused)
 
 
 def finding(facts: Facts, found: Found) -> Finding:
@@ -101,7 +115,7 @@ def finding(facts: Facts, found: Found) -> Finding:
 def _verdict(found: Found) -> Verdict:
     if found.hits.count:
         return Verdict.FAIL
-    return Verdict.UNKNOWN if found.doubt or not any(found.compared.values()) else Verdict.PASS
+    return Verdict.UNKNOWN if found.doubt or not found.decided else Verdict.PASS
 
 
 def _witnesses(facts: Facts, found: Found) -> Iterator[Witness]:

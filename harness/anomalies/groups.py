@@ -10,11 +10,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.anomalies.facts import Facts, Fate, at
+from harness.anomalies.facts import Facts, Fate, Mask
 from harness.anomalies.found import Found, excusing, hits
 from harness.anomalies.joints import beginnings
 from harness.anomalies.largest import running_max
+from harness.anomalies.numbered import numbered
+from harness.anomalies.progress import committed, consumed
 from harness.checkers.guarantees import records as counted
+from harness.checkers.spans import Spans, union
 from harness.history.columns import NEVER, NONE, WHYS, Ints
 from harness.model import Outcome
 
@@ -65,40 +68,70 @@ def _stood(facts: Facts, group: int, log: int, *, after: int = NEVER, before: in
 
 def commit_ahead(facts: Facts) -> Found:
     """Commits beyond what the member had been handed, or beyond what its sink durably holds."""
-    commits = facts.columns.commits
-    handed = _handed(facts)
-    unread = (handed != NONE) & (commits.offset > handed)
-    unread[unread] = [not _committed_before(facts, row) for row in np.flatnonzero(unread).tolist()]
-    undurable = (commits.durable != NONE) & (commits.offset > commits.durable)
-    rows = np.flatnonzero((unread | undurable) & (commits.outcome != Outcome.FAIL))
+    commits, handed = facts.columns.commits, _handed(facts)
+    asked = commits.outcome != Outcome.FAIL
+    unread = asked & (commits.offset > handed)
+    unread[unread] = ~_stood_there(facts, np.flatnonzero(unread), borne=asked & ~unread)
+    undurable = asked & (commits.durable != NONE) & (commits.offset > commits.durable)
+    rows = np.flatnonzero(unread | undurable)
+    known = int((asked & ((handed != NEVER) | (commits.durable != NONE))).sum())
     return Found(
         "commit_ahead",
-        compared={"commits": int(((handed != NONE) | (commits.durable != NONE)).sum())},
+        compared={"commits": known},
         hits=hits(commits.log[rows], offset=commits.offset[rows], op=commits.op[rows]),
         detail="it is beyond what the member had been handed, or what its sink holds",
-        held=f"None of {counted(len(commits.op), 'commit')} was ahead of its member.",
+        held=f"None of {counted(known, 'commit')} was ahead of its member.",
         broken=f"{counted(len(rows), 'commit')} ahead of what their member had been handed or handed on.",
     )
 
 
-def _committed_before(facts: Facts, row: int) -> bool:
-    """Whether the group stood there or beyond already: a member that was given it there may say so again."""
-    commits = facts.columns.commits
-    mine = (commits.group == commits.group[row]) & (commits.log == commits.log[row])
-    done = (commits.outcome == Outcome.OK) & (commits.done < commits.invoked[row])
-    return bool((mine & done & (commits.offset >= commits.offset[row])).any())
+def _stood_there(facts: Facts, rows: Ints, *, borne: Mask) -> Mask:
+    """Of each of these commits, whether its group stood there or beyond already.
+
+    A member that was given it there may say so again. Only *borne* commits, whose members had been handed
+    as much, and the inputs of transactions show that: commits that nobody read up to bear no others.
+    """
+    commits, skew = facts.columns.commits, facts.columns.settings.skew_ns
+    stood = committed(facts).chosen(borne) | consumed(facts)
+    log, group, offset, asked = (
+        each[rows] for each in (commits.log, commits.group, commits.offset, commits.invoked)
+    )
+    return np.asarray(
+        [
+            (
+                (stood.log == on) & (stood.group == by) & (stood.offset >= at) & (stood.invoked <= t + skew)
+            ).any()
+            for on, by, at, t in zip(log, group, offset, asked, strict=True)
+        ],
+        np.bool_,
+    )
 
 
 def _handed(facts: Facts) -> Ints:
-    """How far each commit's member had read that log before; ``NONE`` if it never had."""
-    polls, commits = facts.columns.polls, facts.columns.commits
-    reader = np.concatenate((polls.reader, commits.reader))
-    log, op = np.concatenate((polls.log, commits.log)), np.concatenate((polls.op, commits.op))
-    end = np.concatenate((polls.end, np.full(len(commits.op), NONE, np.int64)))
-    order = np.lexsort((op, log, reader))
+    """How far each commit's member had come in that log; ``NEVER``: its position had been set by hand since.
+
+    One that was handed nothing had come nowhere: it stands at 0.
+    """
+    polls, moves, commits = facts.columns.polls, facts.columns.moves, facts.columns.commits
+    by_hand = (moves.why == WHYS.index("seek")) | (moves.why == WHYS.index("reset"))
+    reader, log, op = (
+        np.concatenate([getattr(each, name) for each in (polls, moves, commits)])
+        for name in ("reader", "log", "op")
+    )
+    end, polled, moved = (
+        np.concatenate((poll, move, np.full(len(commits.op), NONE, np.int64)))
+        for poll, move in (
+            (polls.end, np.full(len(moves.op), NONE, np.int64)),
+            (polls.op, np.full(len(moves.op), NONE, np.int64)),
+            (np.full(len(polls.op), NONE, np.int64), np.where(by_hand, moves.op, NONE)),
+        )
+    )
+    member = numbered(reader, log)
+    order = np.lexsort((op, member))
+    reached, last, set_at = (running_max(member[order], each[order]) for each in (end, polled, moved))
     handed = np.empty(len(op), np.int64)
-    handed[order] = running_max(at(reader, log)[order], end[order])
-    return handed[len(polls.op) :]
+    handed[order] = np.where(set_at > last, NEVER, np.maximum(reached, 0))
+    return handed[len(op) - len(commits.op) :]
 
 
 def left_behind(facts: Facts) -> Found:
@@ -143,8 +176,8 @@ def _not_handed_to(facts: Facts, group: int, log: int, first: int, until: int) -
 def inputs_twice(facts: Facts) -> Found:
     """Input offsets that two committed transactions of one group consumed."""
     log, group, first, until, op = _consumed(facts)
-    reached = running_max(at(group, log), until)
-    rows = np.flatnonzero(first < reached)
+    reached = running_max(numbered(group, log), until)
+    rows = np.flatnonzero(first < np.minimum(reached, until))
     found = Found(
         "inputs_twice",
         compared={"committed inputs": len(first)},
@@ -157,18 +190,21 @@ def inputs_twice(facts: Facts) -> Found:
 
 
 def inputs_left_out(facts: Facts) -> Found:
-    """Visible input offsets below what a group committed that no transaction of it can have consumed."""
+    """Visible input offsets below what a group committed that nothing of it can have consumed."""
     log, group, first, until, op = _consumed(facts)
-    reached = running_max(at(group, log), until)
-    rows = np.flatnonzero((reached != NONE) & (first > reached))
-    rows = rows[[_visible_between(facts, int(log[r]), int(reached[r]), int(first[r])) for r in rows.tolist()]]
+    low = running_max(numbered(group, log), until)
+    opens = np.flatnonzero(low == NONE)
+    low[opens] = [
+        _began(facts, *pair) for pair in zip(group[opens].tolist(), log[opens].tolist(), strict=True)
+    ]
+    rows = np.flatnonzero(first > low)
     rows = rows[
-        [not _maybe_consumed(facts, int(group[r]), int(log[r]), int(reached[r])) for r in rows.tolist()]
+        [_leaves_out(facts, int(group[r]), int(log[r]), int(low[r]), int(first[r])) for r in rows.tolist()]
     ]
     return Found(
         "inputs_left_out",
         compared={"committed inputs": len(first)},
-        hits=hits(log[rows], offset=reached[rows], op=op[rows]),
+        hits=hits(log[rows], offset=low[rows], op=op[rows]),
         detail="from here up to this transaction's input nobody consumed what is visible",
         held=f"None of {counted(len(first), 'committed input')} leaves anything out.",
         broken=f"{counted(len(rows), 'hole')} below committed inputs.",
@@ -186,15 +222,24 @@ def _consumed(facts: Facts) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     return inputs.log[rows], inputs.group[rows], inputs.first[rows], inputs.until[rows], inputs.op[rows]
 
 
-def _visible_between(facts: Facts, log: int, low: int, high: int) -> bool:
-    got = facts.columns.deliveries
-    there = (got.log == log) & (low <= got.offset) & (got.offset < high) & facts.shown_committed
-    return bool(there.any())
+def _began(facts: Facts, group: int, log: int) -> int:
+    """Where *group* began to consume *log*: where a member first stood, else at the start of the log."""
+    polls, inputs, fences = facts.columns.polls, facts.columns.inputs, facts.columns.fences
+    mine = inputs.number[(inputs.group == group) & (inputs.log == log)]
+    stood = polls.start[(polls.log == log) & ((facts.group == group) | np.isin(polls.transaction, mine))]
+    start = int(fences.first[fences.log == log].max(initial=0))
+    return int(stood.min()) if len(stood) else start
 
 
-def _maybe_consumed(facts: Facts, group: int, log: int, offset: int) -> bool:
-    """Whether a transaction that nobody knows the end of took *offset* in."""
-    inputs = facts.columns.inputs
-    undecided = facts.fates[inputs.number] == Fate.UNDECIDED
-    mine = undecided & (inputs.group == group) & (inputs.log == log)
-    return bool((mine & (inputs.first <= offset) & (offset < inputs.until)).any())
+def _leaves_out(facts: Facts, group: int, log: int, low: int, high: int) -> bool:
+    """Whether something visible in [low, high) was certainly not consumed, nor passed by a commit."""
+    got, inputs, commits = facts.columns.deliveries, facts.columns.inputs, facts.columns.commits
+    there = np.unique(got.offset[(got.log == log) & facts.shown_committed])
+    passed = commits.offset[
+        (commits.group == group) & (commits.log == log) & (commits.outcome != Outcome.FAIL)
+    ]
+    low = int(passed[passed <= high].max(initial=low))
+    mine = (inputs.group == group) & (inputs.log == log) & (facts.fates[inputs.number] == Fate.UNDECIDED)
+    maybe = union(inputs.first[mine], inputs.until[mine])
+    out = (low <= there) & (there < high) & ~Spans(there, there + 1).within(maybe)
+    return bool(out.any())

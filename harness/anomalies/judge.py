@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
@@ -38,7 +37,7 @@ from harness.anomalies.transactions import (
     torn_transaction,
     zombie_write,
 )
-from harness.findings import Finding
+from harness.findings import Finding, Reached, digest
 from harness.history.columns import Columns
 from harness.history.operations import History
 from harness.model import Frozen
@@ -96,7 +95,7 @@ class HistoryVerdict(Frozen):
     exit_code: int
     settings: History
     settings_digest: str
-    fence: Literal["complete", "partial", "none"]
+    fence: Reached
     covered_percent: int
     operations: int
     findings: tuple[Finding, ...]
@@ -106,21 +105,29 @@ class HistoryVerdict(Frozen):
 def judge(columns: Columns, operations: int) -> HistoryVerdict:
     """Every check of *columns*, which hold that many operations."""
     facts = Facts(columns)
-    findings = tuple(_findings(facts))
-    made = {each.checker for each in findings}
-    due = int(facts.records.due.sum())
-    covered = next((each.compared.get("covered", 0) for each in findings if each.checker == "lost"), 0)
+    found = tuple(_findings(facts))
+    made = {each.checker for each in found}
+    fence, percent = _fence(facts), _covered_percent(facts, found)
+    settings = digest(columns.settings.model_dump_json())
+    told = {"fence": fence, "covered_pct": percent, "config_digest": settings}
+    findings = tuple(each.model_copy(update=told) for each in found)
     return HistoryVerdict(
         verdict=worst(each.verdict for each in findings),
         exit_code=int(exit_code([(each.kind, each.verdict) for each in findings], aborted=False)),
         settings=columns.settings,
-        settings_digest=hashlib.sha256(columns.settings.model_dump_json().encode()).hexdigest(),
-        fence=_fence(facts),
-        covered_percent=100 * covered // due if due else 0,
+        settings_digest=settings,
+        fence=fence,
+        covered_percent=percent,
         operations=operations,
         findings=findings,
         nothing_for=tuple(name for check in WHERE_TOLD if (name := check.__name__) not in made),
     )
+
+
+def _covered_percent(facts: Facts, found: tuple[Finding, ...]) -> int:
+    due = int(facts.records.due.sum())
+    covered = next((each.compared.get("covered", 0) for each in found if each.checker == "lost"), 0)
+    return 100 * covered // due if due else 0
 
 
 def _findings(facts: Facts) -> Iterator[Finding]:
@@ -128,7 +135,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         found = _checked(facts, check)
         if isinstance(found, Finding):
             yield found
-        elif found is not None and (check in ALWAYS or any(found.compared.values()) or found.hits.count):
+        elif found is not None and (check in ALWAYS or not found.idle):
             yield finding(facts, found)
 
 
@@ -143,7 +150,7 @@ def _checked(facts: Facts, check: Check) -> Found | Finding | None:
         return Finding(checker=name, kind=Kind.GUARANTEE, verdict=Verdict.UNKNOWN, summary=summary)
 
 
-def _fence(facts: Facts) -> Literal["complete", "partial", "none"]:
+def _fence(facts: Facts) -> Reached:
     whole = facts.whole_logs
     if len(whole) and whole.all():
         return "complete"

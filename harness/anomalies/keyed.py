@@ -1,7 +1,8 @@
 """What holds of keys and values: latest_value of compacted topics, and conservation.
 
 latest_value: after a whole read the last record of a key in the log is the last one that was
-acknowledged, or a later one that may exist. conservation: transfers move a value in one transaction,
+acknowledged, or a later one that may exist. A tombstone may go, but not before the values that it ends
+(retention of tombstones begins when they are gone). conservation: transfers move a value in one transaction,
 so the values of what is committed sum to zero, topic by topic (the bank test).
 """
 
@@ -13,7 +14,7 @@ from harness.anomalies.facts import Facts, Mask, at
 from harness.anomalies.found import Found, hits
 from harness.anomalies.largest import Largest
 from harness.anomalies.places import copies
-from harness.anomalies.presence import keys_of, last_attempt, tombstones
+from harness.anomalies.presence import expired, keys_of, last_attempt, tombstones
 from harness.checkers.guarantees import records as counted
 from harness.history.columns import NONE, Ints
 
@@ -23,8 +24,11 @@ def latest_value(facts: Facts) -> Found:
     every, got, key = facts.records, facts.columns.deliveries, keys_of(facts)
     rows = np.flatnonzero((facts.delivered != NONE) & facts.decides)
     there = Largest(at(got.log[rows], key[facts.delivered[rows]]), got.offset[rows]).of(at(every.log, key))
-    last = _last_due(facts, key) & facts.whole_logs[every.log] & ~tombstones(facts)
-    rows = np.flatnonzero(last & (there < every.offset))
+    last = _last_due(facts, key) & facts.whole_logs[every.log] & ~expired(facts)
+    gone, outlived = last & (there < every.offset), (there != NONE) & facts.looked_through[every.log]
+    ended = gone & tombstones(facts) & outlived
+    proven = (gone & ~tombstones(facts)) | (ended & _passed_at_once(facts, there))
+    rows, unsure = np.flatnonzero(proven), int((ended & ~proven).sum())
     return Found(
         "latest_value",
         compared={"keys": int(last.sum())},
@@ -32,7 +36,21 @@ def latest_value(facts: Facts) -> Found:
         detail="it is the last acknowledged record of its key, and the log holds none as late",
         held=f"Each of {counted(int(last.sum()), 'key')} has its last acknowledged value, or a later one.",
         broken=f"{counted(len(rows), 'key')} without their last acknowledged value.",
+        doubt=f"{counted(unsure, 'key')} had only values older than a tombstone that was passed over later"
+        if unsure
+        else "",
     )
+
+
+def _passed_at_once(facts: Facts, older: Ints) -> Mask:
+    """Of each record, whether the poll that handed out the *older* offset of its key passed over its own too.
+
+    Between two polls a tombstone may go after the older value did, unseen by a slow reader.
+    """
+    every, got, decides = facts.records, facts.columns.deliveries, facts.decides
+    passed = Largest(at(got.log, got.offset)[decides], facts.columns.polls.end[got.poll[decides]])
+    over: Mask = passed.of(at(every.log, np.maximum(older, 0))) > every.offset
+    return over
 
 
 def _last_due(facts: Facts, key: Ints) -> Mask:
@@ -51,10 +69,7 @@ def _committed(facts: Facts) -> Mask:
     What a reader of uncommitted records alone was handed of a transaction that nobody ended may have been
     half of it.
     """
-    handed = facts.delivered[facts.shown_committed & (facts.delivered != NONE)]
-    shown = np.zeros(facts.records.count, np.bool_)
-    shown[handed] = True
-    committed: Mask = (facts.records.due | shown) & ~facts.records.barred
+    committed: Mask = (facts.records.due | facts.seen_committed) & ~facts.records.barred
     return committed
 
 

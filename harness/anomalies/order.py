@@ -11,7 +11,7 @@ import numpy as np
 from harness.anomalies.facts import Facts, at
 from harness.anomalies.found import Found, excusing, hits
 from harness.anomalies.largest import Largest, running_max
-from harness.anomalies.places import copies, truncates
+from harness.anomalies.places import copies, epochs_apart, truncates
 from harness.anomalies.presence import op_of
 from harness.checkers.guarantees import records as counted
 from harness.history.columns import NONE, Ints
@@ -27,16 +27,18 @@ def realtime_offset(facts: Facts) -> Found:
     before = _acknowledged_before(
         (sends.log[known], sends.done[known] + skew, offset[known]), (sends.log[rows], sends.invoked[rows])
     )
+    after, bound = int((before != NONE).sum()), before[offset[rows] <= before]
     late = rows[offset[rows] <= before]
     found = Found(
         "realtime_offset",
-        compared={"located": len(rows)},
+        compared={"sent after an acknowledgement": after, "located": len(rows)},
         hits=hits(sends.log[late], offset=offset[late], record=facts.attempted[late], op=sends.op[late]),
         detail="a record acknowledged before it was sent lies at this offset or above",
-        held=f"Each of {counted(len(rows), 'record')} lies above what was acknowledged before it was sent.",
+        held=f"Each of {counted(after, 'record')} lies above what was acknowledged before it was sent.",
         broken=f"{counted(len(late), 'record')} below one that was acknowledged before they were sent.",
     )
-    return excusing(found, truncates(facts))
+    held_by = Largest(at(sends.log[known], offset[known]), sends.epoch[known]).of(at(sends.log[late], bound))
+    return excusing(found, truncates(facts), epochs_apart(sends.epoch[late], held_by))
 
 
 def _acknowledged_before(acked: tuple[Ints, Ints, Ints], asked: tuple[Ints, Ints]) -> Ints:

@@ -7,10 +7,11 @@ everything that its workload is there to prove, and whether it has for what the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.anomalies.judge import ALWAYS, WHERE_TOLD, HistoryVerdict, judge
 from harness.checkers.guarantees import records, sentence
+from harness.errors import BadInput, EvidenceError
 from harness.findings import Finding
 from harness.history.operations import Operation
 from harness.history.parts import stored
@@ -34,15 +35,23 @@ def findings(directory: RunDirectory) -> tuple[Finding, ...]:
     if not plans:
         return ()
     histories = stored(directory.history)
-    found = [one for plan in plans for one in of_workload(plan, events, histories.get(plan.workload, []))]
+    found = [one for plan in plans for one in of_workload(plan, events, histories.get(plan.workload, {}))]
     return (*found, *_unanswered(events, found))
 
 
 def of_workload(
-    plan: WorkloadPlanned, events: Sequence[Event], operations: Sequence[Operation]
+    plan: WorkloadPlanned, events: Sequence[Event], operations: Mapping[int, Operation]
 ) -> Iterator[Finding]:
-    """The findings of one workload, whose history is *operations*."""
-    verdict = judge(tabulate(operations), len(operations))
+    """The findings of one workload, whose history is *operations*, by line.
+
+    Raises:
+        EvidenceError: its history cannot be.
+    """
+    try:
+        columns = tabulate(operations.values(), numbers=operations)
+    except BadInput as error:
+        raise EvidenceError(f"the history of {plan.workload} cannot be", why=str(error)) from error
+    verdict = judge(columns, len(operations))
     for each in verdict.findings:
         yield each.model_copy(update={"checker": f"{plan.workload}.{each.checker}"})
     yield _whole(plan, events, verdict)
@@ -59,6 +68,10 @@ def _whole(plan: WorkloadPlanned, events: Sequence[Event], verdict: HistoryVerdi
         summary=sentence([f"not proven: {doubts[0]}", *doubts[1:]] if doubts else [whole]),
         compared={"operations": verdict.operations},
         violations=len(doubts),
+        fence=verdict.fence,
+        covered_pct=verdict.covered_percent,
+        config_digest=verdict.settings_digest,
+        nothing_for=verdict.nothing_for,
     )
 
 

@@ -6,15 +6,26 @@ inputs_twice and inputs_left_out (exactly-once consumption).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from harness.anomalies.cycles import in_cycles
-from harness.anomalies.facts import Facts, Fate, at
+from harness.anomalies.facts import Facts, Fate, Mask
 from harness.anomalies.found import Found, Hits, hits
 from harness.anomalies.largest import running_max
+from harness.anomalies.numbered import numbered
 from harness.anomalies.pick import pick
 from harness.anomalies.places import copies
-from harness.anomalies.presence import last_attempt, looked_for, op_of
+from harness.anomalies.presence import (
+    expired,
+    last_attempt,
+    looked_for,
+    may_have_expired,
+    op_of,
+    passed_by_committed,
+    superseded,
+)
 from harness.checkers.guarantees import records as counted
 from harness.history.columns import NONE, Ints
 from harness.model import Outcome
@@ -24,55 +35,96 @@ _UNCOMMITTED = "read uncommitted"
 
 def torn_transaction(facts: Facts) -> Found:
     """Committed transactions some of whose records are there, and others are not where they must be."""
-    every = facts.records
-    member = facts.columns.sends.outcome != Outcome.FAIL
-    number, record = _distinct(facts.columns.sends.transaction[member], facts.attempted[member])
-    inside = number != NONE
-    number, record = number[inside], record[inside]
-    total = len(facts.columns.names.transactions)
-    present = np.bincount(number[facts.seen[record]], minlength=total)
-    absent = ~facts.seen[record] & looked_for(facts)[record]
-    torn = absent & (present > 0)[number] & (facts.fates == Fate.COMMITTED)[number]
-    rows, committed = record[torn], int((facts.fates == Fate.COMMITTED).sum())
-    short = _short(facts, present)
-    broken = len(np.unique(number[torn])) + short.count
+    every, told = facts.records, _told(facts)
+    number, record = told.number, told.record
+    gone = superseded(facts) | expired(facts) | may_have_expired(facts)
+    due = told.holds & told.committed[number] & ~gone[record]
+    missing, hidden = due & ~facts.seen[record], due & ~facts.seen_committed[record]
+    looked, short, whole = looked_for(facts)[record], _short(facts, told), facts.whole_logs.all()
+    absent = (missing & looked) | (hidden & passed_by_committed(facts)[record])
+    torn = absent & (told.present > 0)[number]
+    rows, ends = record[torn], facts.columns.ends.number
+    broken = np.union1d(number[torn], ends[short & whole])
+    # Where not every log was read through, what nobody told of may lie where nobody read.
+    unsure = np.setdiff1d(np.union1d(number[missing & ~looked], ends[short & ~whole]), broken)
+    committed = int(told.committed.sum())
     return Found(
         "torn_transaction",
-        compared={"committed": committed, "records": len(record)},
+        compared={"committed": committed, "records": int(told.committed[number].sum())},
         hits=_joined(
-            hits(every.log[rows], offset=every.offset[rows], record=rows, op=last_attempt(facts)[rows]), short
+            hits(every.log[rows], offset=every.offset[rows], record=rows, op=last_attempt(facts)[rows]),
+            _undeclared(facts, short & whole),
         ),
         detail=_flawed(facts, "its transaction is committed, and not whole"),
-        held=f"All {counted(committed, 'committed transaction')} are whole.",
-        broken=f"{counted(broken, 'committed transaction')} torn.",
+        held=f"None of {counted(committed, 'committed transaction')} is torn.",
+        broken=f"{counted(len(broken), 'committed transaction')} torn.",
+        doubt=_UNREAD.format(counted(len(unsure), "committed transaction")) if len(unsure) else "",
     )
 
 
-def _short(facts: Facts, present: Ints) -> Hits:
-    """Ends that declare more records than were seen, though every log was read through."""
+_UNREAD = "{} not seen whole, and nobody read where the rest must lie"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Told:
+    """Distinct (transaction, record) that were attempted; ``holds``: an attempt did not fail.
+
+    By transaction: ``count`` records were attempted, ``present`` of them were seen, and it is ``committed``
+    and holds something.
+    """
+
+    number: Ints
+    record: Ints
+    holds: Mask
+    count: Ints
+    present: Ints
+    committed: Mask
+
+
+def _told(facts: Facts) -> _Told:
+    sends, total = facts.columns.sends, len(facts.columns.names.transactions)
+    inside = np.flatnonzero(sends.transaction != NONE)
+    pairs = np.stack((sends.transaction[inside], facts.attempted[inside]))
+    (number, record), place = np.unique(pairs, axis=1, return_inverse=True)
+    holds = np.bincount(place.reshape(-1), sends.outcome[inside] != Outcome.FAIL, len(number)) > 0
+    count = np.bincount(number, minlength=total)
+    present = np.bincount(number[holds & facts.seen[record]], minlength=total)
+    some = (count > 0) | (_declared(facts) > 0)
+    return _Told(number, record, holds, count, present, some & (facts.fates == Fate.COMMITTED))
+
+
+def _declared(facts: Facts) -> Ints:
+    """How many records each transaction is said to hold; ``NONE`` where nobody says so."""
+    declared = np.full(len(facts.columns.names.transactions), NONE, np.int64)
+    declared[facts.columns.ends.number] = facts.columns.ends.records
+    return declared
+
+
+def _short(facts: Facts, told: _Told) -> Mask:
+    """Of each end, whether it commits more records than anybody told of: those are not seen."""
     ends = facts.columns.ends
-    if not facts.whole_logs.all():
-        return Hits()
-    sent = np.bincount(facts.columns.sends.transaction + 1, minlength=len(present) + 1)[1:]
-    fewer = (ends.records > present[ends.number]) & (ends.records > sent[ends.number])
-    rows = fewer & (facts.fates[ends.number] == Fate.COMMITTED) & (present[ends.number] > 0)
-    return hits(np.full(int(rows.sum()), NONE, np.int64), op=ends.op[rows])
+    short: Mask = told.committed[ends.number] & (ends.records > told.count[ends.number])
+    return short
+
+
+def _undeclared(facts: Facts, rows: Mask) -> Hits:
+    return hits(np.full(int(rows.sum()), NONE, np.int64), op=facts.columns.ends.op[rows])
 
 
 def precommitted_read(facts: Facts) -> Found:
     """Records shown to a reader of committed records before anybody had asked for the commit."""
     every, polls, got = facts.records, facts.columns.polls, facts.columns.deliveries
-    asked = _commit_invoked(facts)
     part = (facts.delivered != NONE) & (every.transaction[facts.delivered] != NONE)
     once = part & (every.attempts == 1)[facts.delivered]
     rows = np.flatnonzero(once)
-    number = every.transaction[facts.delivered[rows]]
-    early = polls.done[got.poll[rows]] + facts.columns.settings.skew_ns < asked[number]
+    asked = commit_asked(facts)[every.transaction[facts.delivered[rows]]]
+    early = polls.done[got.poll[rows]] + facts.columns.settings.skew_ns < asked
     shown = facts.shown_committed[rows]
+    known = int((shown & (asked >= 0)).sum())
     permitted, rows = int((early & ~shown).sum()), rows[early & shown]
     return Found(
         "precommitted_read",
-        compared={"delivered from transactions": int(once.sum())},
+        compared={"delivered from transactions": known},
         hits=hits(
             got.log[rows], offset=got.offset[rows], record=facts.delivered[rows], op=op_of(facts, rows)
         ),
@@ -83,7 +135,7 @@ def precommitted_read(facts: Facts) -> Found:
     )
 
 
-def _commit_invoked(facts: Facts) -> Ints:
+def commit_asked(facts: Facts) -> Ints:
     """When somebody asked for each transaction's commit; ``-1`` (before everything) if nobody tells."""
     ends = facts.columns.ends
     asked = np.full(len(facts.columns.names.transactions), -1, np.int64)
@@ -102,7 +154,7 @@ def own_read(facts: Facts) -> Found:
     rows, excused = rows[~permitted], int(permitted.sum())
     return Found(
         "own_read",
-        compared={"delivered inside transactions": int(known.sum())},
+        compared={"delivered inside transactions": int((known & facts.shown_committed).sum())},
         hits=hits(
             got.log[rows], offset=got.offset[rows], record=facts.delivered[rows], op=op_of(facts, rows)
         ),
@@ -115,18 +167,17 @@ def own_read(facts: Facts) -> Found:
 
 def zombie_write(facts: Facts) -> Found:
     """Visible records of an old incarnation of a transactional id above those of a newer one."""
-    ends, lie = facts.columns.ends, copies(facts)
-    writer, incarnation = _writers(facts)
+    lie, (writer, incarnation) = copies(facts), _writers(facts)
     number = facts.records.transaction[lie.record]
     visible = (pick(facts.fates, number) == Fate.COMMITTED) & (pick(writer, number) != NONE)
     record, log, offset = lie.record[visible], lie.log[visible], lie.offset[visible]
-    group = at(log, writer[number[visible]])
+    by, session = writer[number[visible]], incarnation[number[visible]]
+    group = numbered(log, by)
     order = np.lexsort((offset, group))
-    newest = running_max(group[order], incarnation[number[visible]][order])
-    late = order[incarnation[number[visible]][order] < newest]
+    late = order[session[order] < running_max(group[order], session[order])]
     return Found(
         "zombie_write",
-        compared={"records of known writers": len(record), "transactional ids": len(np.unique(ends.writer))},
+        compared={"records of known writers": len(record), "transactional ids": len(np.unique(by))},
         hits=hits(log[late], offset=offset[late], record=record[late], op=last_attempt(facts)[record[late]]),
         detail="a newer incarnation of its transactional id had written below it",
         held="No incarnation wrote after a newer one of its transactional id.",
@@ -163,11 +214,12 @@ def read_cycle(facts: Facts) -> Found:
     known = (facts.delivered != NONE) & (reads != NONE) & facts.shown_committed
     wrote = np.where(known, every.transaction[facts.delivered], NONE)
     rows = np.flatnonzero(known & (wrote != NONE) & (wrote != reads))
+    between = len(rows)
     circle = in_cycles(wrote[rows], reads[rows], len(facts.columns.names.transactions))
     rows = rows[circle[wrote[rows]] & circle[reads[rows]]]
     return Found(
         "read_cycle",
-        compared={"reads between transactions": int((wrote != NONE).sum())},
+        compared={"reads between transactions": between},
         hits=hits(
             got.log[rows], offset=got.offset[rows], record=facts.delivered[rows], op=op_of(facts, rows)
         ),
@@ -175,11 +227,6 @@ def read_cycle(facts: Facts) -> Found:
         held="No transactions read each other's records in a circle.",
         broken=f"{counted(len(rows), 'record')} read in a circle of transactions.",
     )
-
-
-def _distinct(number: Ints, record: Ints) -> tuple[Ints, Ints]:
-    pairs = np.unique(np.stack((number, record)), axis=1)
-    return pairs[0], pairs[1]
 
 
 def _joined(first: Hits, second: Hits) -> Hits:

@@ -71,7 +71,7 @@ def _settings(evidence: Evidence) -> History:
     client = planned.client if planned else {}
     effective = seen.effective if seen else {}
     policy = effective.get("topic.cleanup.policy", "delete")
-    keeps = effective.get("topic.retention.ms", "-1") == "-1"
+    keeps = effective.get("topic.retention.ms") == "-1"
     return History(
         acks=_acks(client.get("acks", "all")),
         idempotent=client.get("enable.idempotence", "true") == "true",
@@ -89,14 +89,15 @@ def _attempts(evidence: Evidence) -> Iterator[Send]:
     for row in np.lexsort((rows.first_seq, rows.t_sent)).tolist():
         base, first = int(rows.base_offset[row]), int(rows.first_seq[row])
         sent, done = int(rows.t_sent[row]), int(rows.t_done[row])
+        ended = Outcome(int(rows.outcome[row]))
         for place in range(int(rows.count[row])):
             yield Send(
                 producer=int(rows.producer[row]),
                 partition=int(rows.partition[row]),
                 sequence=first + place,
                 t=(sent, max(sent, done)),
-                outcome=_ENDS[Outcome(int(rows.outcome[row]))],
-                offset=base + place if base >= 0 else None,
+                outcome=_ENDS[ended],
+                offset=base + place if base >= 0 and ended is Outcome.OK else None,
             )
 
 

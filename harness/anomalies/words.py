@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from harness.anomalies.judge import HistoryVerdict
 from harness.findings import Finding, Witness
+from harness.verdict import Verdict
 
 _SHOWN = 3
 
@@ -19,6 +20,8 @@ def told(verdict: HistoryVerdict) -> Iterator[str]:
         yield from (f"  {'':7} {'':{width}}    {_witness(one)}" for one in each.witnesses[:_SHOWN])
     if verdict.nothing_for:
         yield f"nothing to compare for: {', '.join(verdict.nothing_for)}"
+    if verdict.verdict is Verdict.PASS:
+        yield "a history tells of no fault: what held says nothing about faults"
     yield f"settings {verdict.settings_digest[:12]}, exit code {verdict.exit_code}"
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from statistics import median
 
+from harness.bounds import bound, held, injections
 from harness.calibration import Calibration
 from harness.certificate import sharpness
 from harness.certificate.model import (
@@ -26,7 +27,6 @@ from harness.certificate.model import (
     Tally,
 )
 from harness.findings import NOT_ASKED, Finding, RunDocument
-from harness.report.bounds import injections, most_likely_share
 from harness.report.headline import require_agreement
 from harness.report.phrases import listing, plural
 from harness.statistics.stored import Gathered, Stored, verdicts
@@ -188,14 +188,18 @@ def _guarantees(runs: Sequence[Stored]) -> Iterator[GuaranteeLine]:
     names = dict.fromkeys(found.checker for each in documents for found in each.findings if _is_asked(found))
     for name in names:
         asked = [each for each in documents if _said_of(each, name) is not None]
-        tally, clean = _tally(asked, name), sum(map(injections, asked))
-        whole = tally.held == len(asked) and clean > 0
+        clean = bound(sum(map(injections, asked)))
         yield GuaranteeLine(
             guarantee=name,
-            runs=tally,
-            injections=clean,
-            at_most=most_likely_share(clean) if whole else None,
+            runs=_tally(asked, name),
+            injections=clean.injections,
+            at_most=clean.at_most if all(_held(each, name) for each in asked) else None,
         )
+
+
+def _held(document: RunDocument, name: str) -> bool:
+    """Whether one guarantee held in a run without any violation, an allowed one included."""
+    return all(map(held, (each for each in document.findings if each.checker == name and _is_asked(each))))
 
 
 def _recoveries(runs: Sequence[Stored]) -> Iterator[RecoveryLine]:

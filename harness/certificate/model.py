@@ -52,8 +52,8 @@ class ScenarioLine(Frozen):
 class GuaranteeLine(Frozen):
     """One guarantee over all scenarios that expect it to hold.
 
-    ``at_most`` is the largest share of injections that may break it, with 95 % confidence; None where
-    one did, where a run left it open, or where there was no injection.
+    ``at_most`` is the largest share of injections that may break it, with 95 % confidence, rounded up to a
+    thousandth; None where it was violated, where a run left it open, or where there was no injection.
     """
 
     guarantee: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.bounds import percent_up
 from harness.certificate.model import Certificate, Tally
 from harness.report import phrases
 from harness.report.html import environment
@@ -50,4 +51,4 @@ def cell(tally: Tally | None) -> tuple[str, str]:
 
 def percent(share: float | None) -> str:
     """An upper bound, rounded up; a dash where there is none."""
-    return phrases.NONE if share is None else f"≤ {phrases.percent_up(share)}"
+    return phrases.NONE if share is None else f"≤ {percent_up(share)}"

@@ -8,7 +8,7 @@ doubt, and so is a run whose records nobody counted a second time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 
 from harness.calibration import Calibration, Kill, LeftOut
 from harness.certificate.model import KillLine
@@ -73,12 +73,16 @@ def _dull(runs: Sequence[Stored], tables: dict[str, Calibration]) -> Iterator[st
 def kills(tables: Iterable[Calibration]) -> Iterator[KillLine]:
     """Each class once, over all runs and histories; one that had no place in any says why in the first."""
     lines: dict[tuple[str, str], KillLine] = {}
-    every: Iterator[Kill | LeftOut] = chain.from_iterable((*each.defects, *each.left_out) for each in tables)
-    for line in map(_line, every):
+    for line in (_line(each) for table in tables for each in _each(table)):
         if line.checker:
             before = lines.get((line.defect, line.checker))
             lines[line.defect, line.checker] = _sum(before, line) if before else line
     yield from lines.values()
+
+
+def _each(table: Calibration) -> Iterator[Kill | LeftOut]:
+    yield from table.defects
+    yield from table.left_out
 
 
 def _line(each: Kill | LeftOut) -> KillLine:

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from harness.checkers import archive, lateness, metrics, placement, totals, windows
 from harness.checkers.accounts import accounts
-from harness.checkers.archive_survey import Survey, survey
+from harness.checkers.archive_survey import Survey, hop, survey
 from harness.checkers.compared import Compared, compare
 from harness.checkers.guarantees import Count, judged
-from harness.findings import Finding
+from harness.findings import Finding, Reached
 from harness.ledger.evidence import Evidence
 from harness.model import NotExecuted, PipelinePlanned
 
@@ -36,8 +36,35 @@ _ARCHIVE: dict[str, Callable[[Survey], Finding]] = {
 }
 
 
+_READ = {
+    **dict.fromkeys(_RESULTS, ("source", "late", "dead-letters", "results")),
+    **dict.fromkeys(_ARCHIVE, ("source", "archive")),
+    metrics.NAME: ("metrics",),
+}
+"""What has to be read to its end for each guarantee."""
+
+
 def guarantees(evidence: Evidence) -> Iterator[tuple[str, Check]]:
     """Name and check of every guarantee of the hops that the run planned to execute or was asked for."""
+    for name, check in _guarantees(evidence):
+        yield name, partial(_beside_fence, evidence, name, check)
+
+
+def _beside_fence(evidence: Evidence, name: str, check: Check) -> Finding | None:
+    """What *check* finds, with how far what it judges was read."""
+    found = check()
+    return found.model_copy(update={"fence": _fence(evidence, *_READ[name])}) if found else None
+
+
+def _fence(evidence: Evidence, *hops: str) -> Reached:
+    told = [hop(evidence, name) for name in hops]
+    whole = [each is not None and each.complete and not each.counts.get("unreadable") for each in told]
+    if all(whole) and not evidence.tail_cut:
+        return "complete"
+    return "partial" if any(whole) else "none"
+
+
+def _guarantees(evidence: Evidence) -> Iterator[tuple[str, Check]]:
     planned = evidence.last(PipelinePlanned)
     if planned is None:
         return

@@ -11,12 +11,14 @@ run again, anywhere, gives the same bytes. The runner therefore appends
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from harness.bounds import bounded
 from harness.checkers import (
     availability,
     behind,
@@ -51,6 +53,7 @@ from harness.findings import (
     Recovery,
     RunDocument,
     Unavailability,
+    digest,
 )
 from harness.ledger.evidence import Evidence
 from harness.model import (
@@ -150,7 +153,7 @@ def _document(
 ) -> RunDocument:
     """What was found, with what the run tells of itself."""
     code = _code(evidence, findings)
-    return RunDocument(
+    document = RunDocument(
         run_id=started.run_id,
         scenario=started.scenario,
         platform=started.platform,
@@ -162,7 +165,7 @@ def _document(
         expect=started.expect,
         started_at=started.wall,
         duration_s=_duration(evidence),
-        findings=findings,
+        findings=tuple(_beside_settings(evidence, findings)),
         faults=tuple(fault.outcome(evidence) for fault in disturbances.disturbances(evidence)),
         recovery=measured.recoveries,
         unavailability=measured.outages,
@@ -174,6 +177,25 @@ def _document(
         environment=_environment(evidence),
         command=started.command,
         harness_version=harness_version,
+    )
+    return bounded(document)
+
+
+def _beside_settings(evidence: Evidence, findings: tuple[Finding, ...]) -> Iterator[Finding]:
+    """The findings, each with the digest of the settings under which it was judged; a history has its own."""
+    settings = _settings_digest(evidence)
+    for each in findings:
+        yield each if each.config_digest else each.model_copy(update={"config_digest": settings})
+
+
+def _settings_digest(evidence: Evidence) -> str:
+    """Of what was asked of the run, of its loads, and of the configuration read back from the cluster."""
+    seen = evidence.last(EnvironmentSeen)
+    loads = [event for event in evidence.events if isinstance(event, LoadPlanned)]
+    return digest(
+        evidence.started.model_dump_json(include={"stack", "guarantees", "budgets", "settings"}),
+        *(load.model_dump_json(exclude={"t", "wall"}) for load in loads),
+        json.dumps(seen.effective if seen else {}, sort_keys=True),
     )
 
 

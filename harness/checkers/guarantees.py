@@ -86,7 +86,11 @@ class RecordCheck:
     def __call__(self, evidence: Evidence, history: History) -> Finding:
         """Count and conclude at once: *history* holds every partition of the run."""
         covered = coverage(evidence, history)
-        return self.conclude(evidence, self.count(evidence, history, covered), covered)
+        return self.over(evidence, self.count(evidence, history, covered), covered)
+
+    def over(self, evidence: Evidence, tally: Tally, covered: Coverage) -> Finding:
+        """Conclude from the *tally* of all partitions, and say how far they were read."""
+        return covered.beside(self.conclude(evidence, tally, covered))
 
 
 def judged(name: str, evidence: Evidence, count: Count) -> Finding:
@@ -97,7 +101,7 @@ def judged(name: str, evidence: Evidence, count: Count) -> Finding:
         checker=name,
         kind=Kind.GUARANTEE,
         verdict=verdict,
-        summary=_summary(verdict, count),
+        summary=_summary(verdict, asked, count),
         compared=count.compared,
         violations=count.violations,
         limit=_limit(name, asked),
@@ -162,10 +166,13 @@ def _verdict(name: str, asked: Guarantee | None, count: Count) -> Verdict:
     return Verdict.PASS
 
 
-def _summary(verdict: Verdict, count: Count) -> str:
-    said = count.broken if count.violations else count.held
+def _summary(verdict: Verdict, asked: Guarantee | None, count: Count) -> str:
+    if verdict is Verdict.PASS and count.violations:
+        # Beside the word PASS a bare "3 records lost" would read as a contradiction, or be overlooked.
+        excuse = f"Within the {asked.allowed:,} allowed" if asked else "Nobody asked for it"
+        return f"{excuse}: {count.broken}"
     if verdict is not Verdict.UNKNOWN:
-        return said
+        return count.broken if count.violations else count.held
     doubt = count.doubt or "there was nothing to compare"
     found = f" {count.broken}" if count.violations else ""
     return f"Not proven: {doubt}.{found}"

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from harness.checkers.fences import Coverage, read_offsets
+from harness.checkers.fences import Coverage, deleted, read_offsets
 from harness.checkers.guarantees import (
     Count,
     RecordCheck,
@@ -25,10 +23,9 @@ from harness.checkers.guarantees import (
     sentence,
 )
 from harness.checkers.sequences import History
-from harness.checkers.spans import Spans, union
+from harness.checkers.spans import Spans
 from harness.findings import MAX_WITNESSES, Finding, Witness
 from harness.ledger.evidence import Evidence
-from harness.model import Outcome
 
 NAME = "no_loss"
 
@@ -36,7 +33,9 @@ NAME = "no_loss"
 def count(evidence: Evidence, history: History, covered: Coverage) -> Tally:
     """Count the acknowledged records, those that did not come back, and those proven lost."""
     missing = history.acked - history.seen
-    lost = (missing & history.lanes.of_partitions(covered.fences)) - _deleted(evidence, history, covered)
+    lost = (missing & history.lanes.of_partitions(covered.fences)) - deleted(
+        evidence, history, covered.fences
+    )
     return Tally(
         {
             "acknowledged": history.acked.count(),
@@ -77,21 +76,6 @@ def _doubt(acked: int, unseen: int, covered: Coverage) -> str:
         why = covered.why_not() or "they may have been deleted from the log's start before the reading"
         return sentence((waiting, why))[:-1]
     return ""
-
-
-def _deleted(evidence: Evidence, history: History, covered: Coverage) -> Spans:
-    """Records that may have lain below the first offset that could still be read."""
-    attempts, lanes = evidence.attempts, history.lanes
-    start = {p: fence.first_offset for p, fence in covered.fences.items() if fence.first_offset > 0}
-    if not start:
-        return Spans()
-    first = np.asarray([start.get(p, 0) for p in attempts.partition.tolist()], np.int64)
-    below = np.clip(first - attempts.base_offset, 0, attempts.count)
-    # An acknowledgement without an offset (-1) may have been below the start as well, where there is one.
-    below = np.where(attempts.base_offset < 0, np.where(first > 0, attempts.count, 0), below)
-    below = np.where(attempts.outcome == Outcome.OK, below, 0)
-    low = lanes.base[lanes.find(attempts.partition, attempts.producer)[0]] + attempts.first_seq
-    return union(low, low + below)
 
 
 def _witnesses(evidence: Evidence, history: History, covered: Coverage, lost: Spans) -> Iterator[Witness]:

@@ -8,8 +8,9 @@ Per partition first, then the worst of them.
   is the first one that began before the healing; interruptions of service that follow within
   twice the lateness threshold belong to it.
 * steady: the healing to the start of the first three seconds in a row that each reach 90 % of
-  the undisturbed rate, keep the latency budget at p99, and lie in no partition's outage. A
-  first crossing is not enough. Starts are tried every quarter of a second.
+  the undisturbed rate, keep the latency budget at p99, and lie in no partition's outage; with a
+  job behind the topic, of as many as its checkpoint interval has. A first crossing is not enough.
+  Starts are tried every quarter of a second.
 * drained: the healing to the outcome of the last attempt that was due before it.
 
 Faults that overlap are one disturbance: the clocks that run from the healing start
@@ -18,8 +19,8 @@ above every number.
 
 What was too short to be seen is not claimed to be nothing: beside each figure stands below which
 length outages are not seen, and the longest one that may have been there all the same. A budget
-counts as kept only when that one would have kept it too. A baseline that is itself unstable
-makes every figure UNKNOWN, for lateness is measured against it.
+counts as kept only when that one would have kept it too. A baseline that is itself unstable,
+or hardly there, makes every figure UNKNOWN, for lateness is measured against it.
 """
 
 from __future__ import annotations

@@ -1,24 +1,34 @@
 """When the load as a whole was as good again as before the first fault, and stayed so.
 
 The baseline is the undisturbed part of the steady phase. A baseline that is
-itself unstable (its halves differ by more than the tolerance) gives no answer;
-``instability`` says so, and then no recovery of the run is a number.
+itself unstable (its halves differ by more than the tolerance), or hardly there
+(shorter than two seconds, or without a record), gives no answer; ``instability``
+says so, and then no recovery of the run is a number.
+
+Behind a job that takes checkpoints the window is at least as long as their
+interval: transactions are committed once in it, so less of it shows half a cycle.
 Invariant: a bucket is one second of *intended* instants; a record counts in
 the second in which it was due, so a backlog that drains late cannot fill it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.checkers.timeline import LATE_FLOOR_NS, Timeline, Window, lateness
 from harness.clock import NANOS_PER_SECOND
+from harness.durations import milliseconds
 from harness.findings import Unavailability
 from harness.ledger.evidence import Evidence, Ints
+from harness.model import EnvironmentSeen, PipelinePlanned
 
 WINDOW_S = 3
+SHORTEST_BASELINE_S = 2
+CHECKPOINTS = ("flink.execution.checkpointing.interval", "flink.execution.checkpointing.min-pause")
+"""As ``EnvironmentSeen.effective`` names them; the longer one is the least time between two checkpoints."""
 STEP_NS = NANOS_PER_SECOND // 4
 ENOUGH = 0.9
 SLOW_SHARE = 0.01
@@ -55,26 +65,39 @@ def steady_after(
     rate = _baseline_rate(flow, time.steady)
     if healed is None or rate is None:
         return None
-    starts = np.arange(healed, until - WINDOW_S * NANOS_PER_SECOND + 1, STEP_NS, dtype=np.int64)
+    window = window_s(evidence)
+    starts = np.arange(healed, until - window * NANOS_PER_SECOND + 1, STEP_NS, dtype=np.int64)
     good = np.ones(len(starts), np.bool_)
-    for second in range(WINDOW_S):
+    for second in range(window):
         good &= _good(flow, starts + second * NANOS_PER_SECOND, rate)
     for outage in outages:
-        good &= ~_meets(starts, evidence, outage)
+        good &= ~_meets(starts, window, evidence, outage)
     first = np.flatnonzero(good)
     return int(starts[first[0]]) - healed if len(first) else None
 
 
+def window_s(evidence: Evidence) -> int:
+    """How many seconds in a row have to be good, by the configuration that the run found."""
+    seen = evidence.last(EnvironmentSeen)
+    if seen is None or evidence.last(PipelinePlanned) is None or not seen.effective.get(CHECKPOINTS[0]):
+        return WINDOW_S
+    between_ms = max(milliseconds(seen.effective.get(name, "")) or 0 for name in CHECKPOINTS)
+    return max(WINDOW_S, math.ceil(between_ms / 1000))
+
+
 def instability(time: Timeline, apart: float) -> str:
-    """How the halves of the undisturbed baseline differ, in words; empty when they agree or are too short.
+    """Why the undisturbed baseline is none, or how its halves differ, in words; empty when they agree.
 
     They differ when one half was served less than 90 % as well as the other, or when what would count as
     late, measured in each alone, is *apart* times as much. A load whose plan changes is not unstable.
     """
     start, end = time.steady
     middle = (start + end) // 2
-    if end - start < 2 * NANOS_PER_SECOND:
-        return ""
+    if end - start < SHORTEST_BASELINE_S * NANOS_PER_SECOND:
+        lasted = f"{(end - start) / NANOS_PER_SECOND:.1f} s"
+        return f"the baseline is too short: {lasted} undisturbed, at least {SHORTEST_BASELINE_S} s are needed"
+    if not time.count[time.within(time.steady)].sum():
+        return "the baseline is empty: nothing was sent before the first fault"
     halves = [time.within((start, middle)), time.within((middle, end))]
     served = [_served(time, half) for half in halves]
     if min(served) < ENOUGH * max(served):
@@ -99,10 +122,12 @@ def _good(flow: Flow, start: Ints, rate: float) -> np.typing.NDArray[np.bool_]:
     return (due > 0) & (ok >= ENOUGH * rate - flow.largest) & (slow <= SLOW_SHARE * due)
 
 
-def _meets(starts: Ints, evidence: Evidence, outage: Unavailability) -> np.typing.NDArray[np.bool_]:
+def _meets(
+    starts: Ints, window: int, evidence: Evidence, outage: Unavailability
+) -> np.typing.NDArray[np.bool_]:
     zero = evidence.started.t
     low, high = (zero + round(edge * NANOS_PER_SECOND) for edge in (outage.from_s, outage.to_s))
-    return (starts < high) & (starts + WINDOW_S * NANOS_PER_SECOND > low)
+    return (starts < high) & (starts + window * NANOS_PER_SECOND > low)
 
 
 def _slow_after(evidence: Evidence, time: Timeline) -> int:
@@ -130,7 +155,7 @@ def _running(values: Ints) -> Ints:
 def _baseline_rate(flow: Flow, steady: Window) -> float | None:
     """Records per second that ended ok in the baseline; None when it is empty or unstable."""
     start, end = steady
-    if end - start < 2 * NANOS_PER_SECOND:
+    if end - start < SHORTEST_BASELINE_S * NANOS_PER_SECOND:
         return None
     middle = (start + end) // 2
     halves = flow.between(flow.ok, np.asarray([start, middle]), np.asarray([middle, end])).tolist()

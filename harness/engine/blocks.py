@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.engine.folder import OPTIONAL, SCHEMAS, Side
-from harness.engine.runs import Runs, Whole, same
-from harness.errors import EvidenceError
+from harness.engine.runs import Runs, Whole, chosen, same
+from harness.errors import BadInput, EvidenceError
+from harness.ledger.bounds import NUMBER, OUTCOMES, PLACE, PLACE_OR_NONE, STATES, Bounds, outside
+from harness.model import ReadState
 
 BLOCK = 1 << 17
 """Rows at a time: few enough that a block's columns stay in a core's cache from one step to the next."""
@@ -25,13 +27,25 @@ _JUDGED: dict[Side, tuple[str, ...]] = {
     "consume": ("producer", "sequence", "offset", "state"),
 }
 _MARK: dict[Side, str] = {"produce": "outcome", "consume": "state"}
+_BOUNDS: dict[Side, Bounds] = {
+    "produce": {
+        "producer": NUMBER,
+        "sequence": PLACE,
+        "offset": PLACE_OR_NONE,
+        "outcome": OUTCOMES,
+        "transaction": PLACE_OR_NONE,
+    },
+    "consume": {"state": STATES, "producer": NUMBER, "sequence": PLACE, "offset": PLACE},
+}
+_FORMAT = "docs/reference/ledger-at-scale.md says what each column may hold"
 
 
 def opened(path: Path, side: Side) -> pq.ParquetFile:
     """The file at *path*, if it is one of *side*.
 
     Raises:
-        EvidenceError: it is damaged, or lacks a column, or has one of another type.
+        EvidenceError: it is damaged.
+        BadInput: it lacks a column, or has one of another type.
     """
     try:
         file = pq.ParquetFile(path, pre_buffer=False)
@@ -48,11 +62,38 @@ def blocks(path: Path, side: Side, partition: int) -> Iterator[Runs]:
     """The rows of the file at *path*, at most ``BLOCK`` at a time, each row as a run of one.
 
     Raises:
-        EvidenceError: the file is damaged, or of another schema.
+        EvidenceError: the file is damaged.
+        BadInput: it is of another schema.
     """
     with opened(path, side) as file:
         for group in range(file.num_row_groups):
             yield from _group(file, path, side, partition, group)
+
+
+def require_in_range(runs: Runs, path: Path, side: Side) -> None:
+    """Hold the runs of some rows of the file at *path* against what its columns may hold.
+
+    A run begins with its first row's values and is never joined with a row of other codes, so what any row
+    holds shows in its run; and runs are few.
+
+    Raises:
+        BadInput: a value is out of range.
+    """
+    named = runs if side == "produce" else _intact(runs)
+    columns = {
+        "offset": runs.first_offset,
+        _MARK[side]: runs.mark,
+        "producer": named.producer,
+        "sequence": named.first_seq,
+        "transaction": runs.transaction,
+    }
+    if wrong := outside(columns, _BOUNDS[side]):
+        raise BadInput(f"{path} cannot be judged", why=wrong, fix=_FORMAT)
+
+
+def _intact(runs: Runs) -> Runs:
+    """Those that were read intact: what a damaged record says of itself may be anything."""
+    return runs if not runs.mark.any() else chosen(runs, np.flatnonzero(runs.mark == ReadState.GOOD))
 
 
 def _group(file: pq.ParquetFile, path: Path, side: Side, partition: int, group: int) -> Iterator[Runs]:
@@ -74,10 +115,10 @@ def column(values: pa.Array, name: str, path: Path) -> Whole:
     """A column of integers as an array, without a copy.
 
     Raises:
-        EvidenceError: there is a null in it.
+        BadInput: there is a null in it.
     """
     if values.null_count:
-        raise EvidenceError(f"{path} cannot be judged", why=f"{name} holds {values.null_count} nulls")
+        raise BadInput(f"{path} cannot be judged", why=f"{name} holds {values.null_count} nulls", fix=_FORMAT)
     array: Whole = values.to_numpy(zero_copy_only=True)
     return array
 
@@ -113,9 +154,9 @@ def _require(path: Path, found: pa.Schema, field: pa.Field) -> None:
     if place < 0:
         if field.name in OPTIONAL:
             return
-        raise EvidenceError(f"{path} cannot be judged", why=f"it has no column {field.name}")
+        raise BadInput(f"{path} cannot be judged", why=f"it has no column {field.name}", fix=_FORMAT)
     if not pa.types.is_signed_integer(found.field(place).type):
         kind = found.field(place).type
-        raise EvidenceError(
+        raise BadInput(
             f"{path} cannot be judged", why=f"{field.name} is {kind}", fix=f"write it as {field.type}"
         )

@@ -19,7 +19,6 @@ from harness.checkers.sequences import history
 from harness.engine import torn
 from harness.engine.folder import Context
 from harness.engine.runs import Runs, Whole, nothing, same
-from harness.errors import EvidenceError
 from harness.findings import Finding
 from harness.ledger import schema
 from harness.ledger.evidence import Announced, Attempts, Evidence, Ints, Reads, Samples, Words, empty
@@ -47,10 +46,6 @@ def count(context: Context, partition: int, produced: Runs, consumed: Runs) -> C
     Raises:
         EvidenceError: a row cannot be right, e.g. a negative sequence.
     """
-    if consumed.rows and int(consumed.first_offset.min()) < 0:
-        raise EvidenceError(
-            f"partition {partition} cannot be judged", why="a record was read at a negative offset"
-        )
     evidence = evidence_of(context, produced, consumed, {partition})
     sets = history(evidence)
     covered = coverage(evidence, sets)
@@ -70,11 +65,11 @@ def conclude(context: Context, counted: Iterable[Counted]) -> tuple[Finding, ...
     covered = _joined([each.covered for each in found])
     evidence = evidence_of(context, nothing(lone=False), nothing(lone=True), set())
     findings = [
-        check.conclude(evidence, _sum([each.tallies[place] for each in found]), covered)
+        check.over(evidence, _sum([each.tallies[place] for each in found]), covered)
         for place, check in enumerate(RECORD_CHECKS)
     ]
     whole = torn.judged((each.members for each in found), covered)
-    return (*findings, *([whole] if whole else []))
+    return (*findings, *([covered.beside(whole)] if whole else []))
 
 
 def evidence_of(context: Context, produced: Runs, consumed: Runs, partitions: set[int]) -> Evidence:
@@ -99,7 +94,8 @@ def _sum(tallies: list[Tally]) -> Tally:
 def _joined(covered: list[Coverage]) -> Coverage:
     gaps = {partition: why for each in covered for partition, why in each.gaps.items()}
     fences = {partition: fence for each in covered for partition, fence in each.fences.items()}
-    return Coverage({p: fence for p, fence in fences.items() if p not in gaps}, gaps)
+    acked, looked_for = (sum(getattr(each, name) for each in covered) for name in ("acked", "looked_for"))
+    return Coverage({p: fence for p, fence in fences.items() if p not in gaps}, gaps, acked, looked_for)
 
 
 def _attempts(runs: Runs) -> Attempts:

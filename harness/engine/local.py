@@ -22,7 +22,8 @@ def counted(context: Context, parts: Sequence[Part], *, processes: int = PROCESS
     """What each partition holds, in the order of *parts*.
 
     Raises:
-        EvidenceError: a file is damaged, or of another schema.
+        EvidenceError: a file is damaged.
+        BadInput: it is of another schema, or a value out of range.
         MissingAbility: a process died, or the disk for interleaved runs is full.
     """
     with TemporaryDirectory(prefix="harness-records-") as spool:

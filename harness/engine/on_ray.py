@@ -33,7 +33,8 @@ def counted(
     under the same paths.
 
     Raises:
-        EvidenceError: a file is damaged, or of another schema.
+        EvidenceError: a file is damaged.
+        BadInput: it is of another schema, or a value out of range.
         MissingAbility: Ray is not installed, or the cluster does not answer.
     """
     ray = _ray()

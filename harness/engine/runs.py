@@ -71,7 +71,7 @@ def mapped(rows: Runs) -> Runs:
     A log holds batches, so joining neighbours first leaves little to sort. A history in the order of
     time interleaves its producers; there it would be in vain.
     """
-    head = _chosen(rows, slice(0, _SAMPLE))
+    head = chosen(rows, slice(0, _SAMPLE))
     interleaved = _joined(head).rows > head.rows // 2
     return _sorted(rows if interleaved else _joined(rows))
 
@@ -90,7 +90,7 @@ def reduced(parts: Sequence[Runs], *, lone: bool) -> Runs:
 def _sorted(runs: Runs) -> Runs:
     key = _key(runs)
     if np.any(key[1:] < key[:-1]):
-        runs = _chosen(runs, np.argsort(key, kind="stable"))
+        runs = chosen(runs, np.argsort(key, kind="stable"))
     return _joined(runs)
 
 
@@ -121,8 +121,8 @@ def _offsets_break(offset: Whole, step: int | Whole) -> Mask:
     known = offset >= 0
     if known.all():
         return broken
-    # An offset that nobody knows continues only another one: never -1 and then 0.
-    return np.where(known[:-1], broken, known[1:])
+    # An offset that nobody knows continues only another one: never -1 and then 0, nor -1 and then -2.
+    return np.where(known[:-1], broken, offset[1:] != offset[:-1])
 
 
 def _key(runs: Runs) -> Whole:
@@ -156,7 +156,8 @@ def _counts(count: Whole, starts: Ints) -> Whole:
     return sums
 
 
-def _chosen(runs: Runs, rows: Ints | slice) -> Runs:
+def chosen(runs: Runs, rows: Ints | slice) -> Runs:
+    """The runs at these rows alone."""
     return Runs(**{name: _at(getattr(runs, name), rows) for name in COLUMNS}, lone=runs.lone)
 
 

@@ -12,7 +12,7 @@ from harness.engine import local, on_ray
 from harness.engine.folder import Context, Part, parts, read_context
 from harness.engine.instants import dated
 from harness.engine.judge import Counted, conclude
-from harness.findings import Finding
+from harness.findings import NOT_ASKED, Finding, digest
 from harness.model import Frozen
 from harness.report.plaintext import log_line
 from harness.report.terminal import witness_words
@@ -49,15 +49,17 @@ def verify(
     """Judge the records of *folder*; the findings are the same wherever and in however many processes.
 
     Raises:
-        BadInput: it is no folder of records.
-        EvidenceError: a file is damaged, or of another schema.
+        BadInput: it is no folder of records, a file of another schema, or a value out of range.
+        EvidenceError: a file is damaged.
         MissingAbility: Ray is not installed, or memory or the disk ran out.
     """
     context = read_context(folder)
     found = _with_announced(context, parts(folder))
     engine = on_ray.counted if on == "ray" else local.counted
     counted = engine(context, found, processes=processes)
-    return _document(dated(conclude(context, counted), context, found), counted)
+    settings = digest(*(each.model_dump_json() for each in context.guarantees))
+    said = dated(conclude(context, counted), context, found)
+    return _document([each.model_copy(update={"config_digest": settings}) for each in said], counted)
 
 
 def write(document: RecordsDocument, folder: Path) -> Path:
@@ -81,9 +83,12 @@ def lines(document: RecordsDocument) -> Iterator[str]:
         f"in {document.partitions} partitions, judged as {document.runs:,} runs"
     )
     for each in document.findings:
-        yield log_line(f"{each.verdict} {each.checker}: {each.summary}")
+        word = "NOT JUDGED" if NOT_ASKED in each.excused else each.verdict
+        yield log_line(f"{word} {each.checker}: {each.summary}")
         if each.violations and each.witnesses:
             yield "  " + log_line(f"first witness: {witness_words(each.witnesses[0])}")
+    if document.verdict is Verdict.PASS:
+        yield "records tell of no fault: what held says nothing about faults"
     yield f"exit code {document.exit_code}"
 
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from harness.engine import judge
-from harness.engine.blocks import blocks
+from harness.engine.blocks import blocks, require_in_range
 from harness.engine.folder import Context, Part, Side
 from harness.engine.runs import COLUMNS, Runs, Whole, mapped, reduced
 from harness.errors import MissingAbility
@@ -32,9 +32,18 @@ def runs_of_file(path: Path, side: Side, partition: int) -> Runs:
     """Map: the runs of one file.
 
     Raises:
-        EvidenceError: the file is damaged, or of another schema.
+        EvidenceError: the file is damaged.
+        BadInput: it is of another schema, or a value out of range.
     """
-    return reduced([mapped(block) for block in blocks(path, side, partition)], lone=side == "consume")
+    return reduced([runs for runs, _ in _mapped(path, side, partition)], lone=side == "consume")
+
+
+def _mapped(path: Path, side: Side, partition: int) -> Iterator[tuple[Runs, int]]:
+    """The runs of each block of a file, and how many rows they were."""
+    for block in blocks(path, side, partition):
+        runs = mapped(block)
+        require_in_range(runs, path, side)
+        yield runs, block.rows
 
 
 def count_runs(context: Context, partition: int, produced: list[Runs], consumed: list[Runs]) -> judge.Counted:
@@ -47,7 +56,8 @@ def count_part(context: Context, part: Part, spool: Path) -> judge.Counted:
     """Both steps for one partition; what is held in memory is a block of rows, and the partition's runs.
 
     Raises:
-        EvidenceError: a file is damaged, or of another schema.
+        EvidenceError: a file is damaged.
+        BadInput: it is of another schema, or a value out of range.
         MissingAbility: *spool* is full.
     """
     with TemporaryDirectory(dir=spool) as mine:
@@ -78,8 +88,8 @@ class Pile:
     def add_files(self, paths: Iterable[Path], partition: int) -> None:
         """Map every block of the files, in order."""
         for path in paths:
-            for block in blocks(path, self._side, partition):
-                self.add(mapped(block), block.rows)
+            for runs, rows in _mapped(path, self._side, partition):
+                self.add(runs, rows)
 
     def add(self, runs: Runs, rows: int) -> None:
         """Put the runs of the next *rows* rows on the pile."""

@@ -1,8 +1,8 @@
 """A history in columns: what the checkers of anomalies compute on.
 
-Topics, transactions, writers and groups are numbered in the order in which they first appear; the
-names are kept in ``Names``. A *log* is one topic's partition. Every table keeps in ``op`` the index
-of the operation that a row came from, counted from 0: the line of a witness.
+Topics, transactions, writers, groups and readers are numbered in the order in which they first appear; the
+names are kept in ``Names``. A *log* is one topic's partition. Every table keeps in ``op`` the line of the
+operation that a row came from, counted from 0: the line of a witness. Lines without one are left out.
 """
 
 from __future__ import annotations
@@ -158,12 +158,13 @@ class Readers:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the numbers stand for: (topic, partition) of each log, and names."""
+    """What the numbers stand for: (topic, partition) of each log, names, and numbers of readers as told."""
 
     logs: tuple[tuple[str, int], ...] = ()
     transactions: tuple[str, ...] = ()
     writers: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    readers: tuple[int, ...] = ()
 
     def log(self, number: int) -> str:
         """A log as a person writes it: "orders/3", or "3" where topics have no name."""

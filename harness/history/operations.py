@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic_core import PydanticCustomError
 
 from harness.model import Frozen
 
-VERSION = 1
+VERSION: Literal[1] = 1
 
 End = Literal["ok", "fail", "unknown"]
 """How an operation ended: it took effect, it certainly did not, either."""
@@ -27,8 +28,22 @@ Natural = Annotated[int, Field(ge=0, lt=2**62)]
 Offset = Annotated[int, Field(ge=0, lt=2**42)]
 """With a log's number it makes one 64-bit integer (``harness.anomalies.facts.at``)."""
 Small = Annotated[int, Field(ge=0, lt=2**31)]
+Value = Annotated[int, Field(gt=-(2**31), lt=2**31)]
+"""No sum of fewer than 2**32 of them, more than any machine holds, leaves 64 bits."""
+Name = Annotated[str, Field(min_length=1)]
+"""Elsewhere the empty one means that there is none."""
 Instants = tuple[Natural, Natural | None]
 """When it was invoked and when its outcome was known; None: never."""
+
+
+def _whole(told: object) -> object:
+    """*told*, if it is an integer: True and 1.0 equal 1, and a ``Literal`` takes them."""
+    if type(told) is not int:
+        raise PydanticCustomError("version", "Input should be an integer")
+    return told
+
+
+Version = Annotated[Literal[1], BeforeValidator(_whole)]
 
 
 class History(Frozen):
@@ -43,7 +58,7 @@ class History(Frozen):
     """
 
     op: Literal["history"] = "history"
-    version: Literal[1] = 1
+    version: Version = VERSION
     acks: Literal["all", "1", "0"] = "all"
     idempotent: bool = True
     unclean_election: bool = False
@@ -69,9 +84,9 @@ class Send(Frozen):
     """One attempt at one record. The same record attempted again is a second line.
 
     ``producer`` is one session of one producer; (producer, topic, partition, sequence) names the
-    record. ``offset`` is what the broker answered. ``epoch`` is the leader's, where the client tells.
-    ``transaction`` names the one it belongs to. ``key`` and ``value`` are for compacted topics and
-    conservation; ``value`` None is a tombstone.
+    record. ``offset`` is what the broker answered, where the outcome is ok. ``epoch`` is the leader's,
+    where the client tells. ``transaction`` names the one it belongs to. ``key`` and ``value`` are for
+    compacted topics and conservation; ``value`` None is a tombstone.
     """
 
     op: Literal["send"] = "send"
@@ -85,7 +100,7 @@ class Send(Frozen):
     epoch: Small | None = None
     transaction: str = ""
     key: Small | None = None
-    value: Annotated[int, Field(gt=-(2**62), lt=2**62)] | None = 0
+    value: Value | None = 0
 
 
 class Delivered(Frozen):
@@ -116,7 +131,7 @@ class Poll(Frozen):
     reader: Small
     topic: str = ""
     partition: Small
-    t: Instants
+    t: tuple[Natural, Natural]
     position: tuple[Offset, Offset]
     records: tuple[Delivered, ...] = ()
     transaction: str = ""
@@ -139,7 +154,7 @@ class Move(Frozen):
 class Consumed(Frozen):
     """The input offsets [first, until) of a group that a transaction committed together with its records."""
 
-    group: str
+    group: Name
     topic: str = ""
     partition: Small
     first: Offset
@@ -154,7 +169,7 @@ class Transaction(Frozen):
     """
 
     op: Literal["transaction"] = "transaction"
-    transaction: str
+    transaction: Name
     writer: str = ""
     incarnation: Small = 0
     t: Instants
@@ -171,7 +186,7 @@ class Commit(Frozen):
     """
 
     op: Literal["commit"] = "commit"
-    group: str
+    group: Name
     reader: Small
     topic: str = ""
     partition: Small

@@ -17,11 +17,9 @@ import shutil
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from harness.errors import EvidenceError
-from harness.history.lines import line, read_lines
-from harness.history.operations import ADAPTER, Commit, Fence, Operation, Send, Transaction
+from harness.history.lines import Unclear, line, parsed, read_numbered
+from harness.history.operations import Commit, Fence, Operation, Send, Transaction
 from harness.rundir import private, unwritable
 
 SETTINGS = "0-settings"
@@ -73,14 +71,16 @@ def joined(folder: Path) -> list[Operation]:
     return list(found.values())
 
 
-def stored(folder: Path) -> dict[str, list[Operation]]:
-    """Every history in *folder* by its workload's name, sealed or still in parts.
+def stored(folder: Path) -> dict[str, dict[int, Operation]]:
+    """Every history in *folder* by its workload's name, sealed or still in parts: operations by line.
+
+    Those in parts are numbered as they will be once they are sealed.
 
     Raises:
         BadInput, EvidenceError: one is damaged.
     """
-    whole = {path.stem: read_lines(path) for path in sorted(folder.glob("*.jsonl"))}
-    parts = {path.name: joined(path) for path in sorted(folder.glob("*/"))}
+    whole = {path.stem: read_numbered(path) for path in sorted(folder.glob("*.jsonl"))}
+    parts = {path.name: dict(enumerate(joined(path), 1)) for path in sorted(folder.glob("*/"))}
     return dict(sorted((parts | whole).items()))
 
 
@@ -109,10 +109,9 @@ def _operations(path: Path) -> Iterable[Operation]:
     *lines, _cut = path.read_bytes().split(b"\n")  # a whole file ends in a line's end: its tail is empty
     for number, text in enumerate(lines, 1):
         try:
-            yield ADAPTER.validate_json(text)
-        except ValidationError as error:
-            said = str(error.errors()[0]["msg"])
-            raise EvidenceError(f"{path}, line {number} is damaged", why=said) from error
+            yield parsed(text)
+        except Unclear as error:
+            raise EvidenceError(f"{path}, line {number} is damaged", why=str(error)) from error
 
 
 def _identity(operation: Operation) -> Hashable:

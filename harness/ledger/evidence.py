@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from harness.errors import EvidenceError
 from harness.journal_entry import JournalEntry
-from harness.ledger import schema, tables
-from harness.model import Event, RunStarted
+from harness.ledger import bounds, schema, tables
+from harness.model import Event, FencePassed, HopRead, LoadEnded, RunStarted
 from harness.rundir import RunDirectory
 
 E = TypeVar("E")
@@ -26,6 +26,16 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.object_]
 """Strings; equal ones may be one object."""
+
+_OF_HOP = {
+    "source": ("inputs",),
+    "results": ("results",),
+    "dead-letters": ("placed",),
+    "late": ("placed",),
+    "archive": ("archive", "objects"),
+    "metrics": ("objects", "scrapes"),
+}
+"""The tables of each hop that was read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,18 +210,26 @@ def load(directory: RunDirectory) -> Evidence:
     """Read the evidence of the run in *directory*.
 
     Raises:
-        EvidenceError: a file is damaged beyond its tail, or of another version.
+        EvidenceError: a file is damaged beyond its tail, of another version, or missing though the run's
+            events say that it was written.
     """
     cuts = []
+    events = tuple(directory.read_events())
+    _require_stored(directory, events)
 
     def read(shape: type[E], name: str, columns_of: pa.Schema) -> E:
         table, cut = tables.read(directory.ledger, name, columns_of)
         cuts.append(cut)
-        return columns(shape, table)
+        if wrong := _nulls(table):
+            raise _impossible(directory, name, wrong)
+        found = columns(shape, table)
+        if wrong := bounds.in_table(name, vars(found)):
+            raise _impossible(directory, name, wrong)
+        return found
 
     samples, _ = tables.read(directory.samples, "samples", schema.SAMPLES)
     return Evidence(
-        events=tuple(directory.read_events()),
+        events=events,
         journal=tuple(directory.read_journal()),
         attempts=read(Attempts, "attempts", schema.ATTEMPTS),
         announced=read(Announced, "announced", schema.ANNOUNCED),
@@ -225,6 +243,40 @@ def load(directory: RunDirectory) -> Evidence:
         scrapes=read(Scrapes, "scrapes", schema.SCRAPES),
         tail_cut=any(cuts),
     )
+
+
+def _require_stored(directory: RunDirectory, events: tuple[Event, ...]) -> None:
+    """That nothing was read back must not be concluded from a file that somebody took away."""
+    for event in events:
+        told, names = _written(event)
+        for name in names:
+            if not tables.stored(directory.ledger, name):
+                missing = directory.ledger / f"{name}.parquet"
+                raise EvidenceError(
+                    f"{missing} is missing", why=f"the run's events say that {told}", fix="restore the file"
+                )
+
+
+def _written(event: Event) -> tuple[str, tuple[str, ...]]:
+    """What *event* says of the ledger, and the tables that there must be then."""
+    if isinstance(event, LoadEnded):
+        return "the load ended", ("attempts", "announced")
+    if isinstance(event, FencePassed):
+        return "the topic was read through its fence", ("reads",)
+    if isinstance(event, HopRead) and event.complete:
+        return f"the hop {event.hop} was read whole", _OF_HOP[event.hop]
+    return "", ()
+
+
+def _nulls(table: pa.Table) -> str:
+    holding = (name for name in table.column_names if table.column(name).null_count)
+    return next((f"{name} holds nulls" for name in holding), "")
+
+
+def _impossible(directory: RunDirectory, name: str, wrong: str) -> EvidenceError:
+    files = tables.stored(directory.ledger, name)
+    place = files[0] if len(files) == 1 else directory.ledger / f"{name}-*.arrow"
+    return EvidenceError(f"{place} cannot be judged", why=wrong, fix="restore the file")
 
 
 def empty(shape: type[E], schema_: pa.Schema) -> E:

@@ -111,14 +111,20 @@ def read(folder: Path, name: str, schema: pa.Schema) -> tuple[pa.Table, bool]:
         EvidenceError: the file is not what it claims to be.
     """
     parquet = folder / f"{name}.parquet"
-    if not parquet.exists():
-        return read_streams(sorted(folder.glob(f"{name}-*.arrow")), schema)
+    if (files := stored(folder, name)) != [parquet]:
+        return read_streams(files, schema)
     try:
         return pq.read_table(parquet).cast(schema), False
     except (OSError, pa.ArrowException, ValueError) as error:
         raise EvidenceError(
             f"{parquet} cannot be read", why=str(error).splitlines()[0], fix="restore the file"
         ) from error
+
+
+def stored(folder: Path, name: str) -> list[Path]:
+    """The files that table *name* of *folder* lies in; none when it was never begun."""
+    parquet = folder / f"{name}.parquet"
+    return [parquet] if parquet.exists() else sorted(folder.glob(f"{name}-*.arrow"))
 
 
 def read_streams(paths: Iterable[Path], schema: pa.Schema) -> tuple[pa.Table, bool]:

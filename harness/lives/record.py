@@ -6,19 +6,17 @@ the instant in seconds of the run and the faults that were in force at it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.errors import BadInput
 from harness.ledger.evidence import Evidence, Ints
 from harness.lives.behind import Place, behind
+from harness.lives.names import RecordId
 from harness.lives.steps import Moment, Step
 from harness.model import FencePassed, Outcome, ReadState
 
-_WRITTEN = re.compile(r"(\d{1,9})/(\d{1,9})/(\d{1,18})\Z", re.ASCII)
 _STATES = {
     ReadState.CORRUPT: "corrupt",
     ReadState.FOREIGN: "of another run",
@@ -27,48 +25,18 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class RecordId:
-    """A record as witnesses name it."""
-
-    producer: int
-    partition: int
-    sequence: int
-
-    def __str__(self) -> str:
-        return f"{self.producer}/{self.partition}/{self.sequence}"
-
-
-@dataclass(frozen=True, slots=True)
 class Life:
-    """Every step of one record, in the order of the hops."""
+    """Every step of one record: in the order of the hops, or of a workload's history in that of time."""
 
     record: RecordId
     steps: tuple[Step, ...]
 
 
-def parse(written: str) -> RecordId:
-    """The record that *written* names.
-
-    Raises:
-        BadInput: it is not PRODUCER/PARTITION/SEQUENCE.
-    """
-    found = _WRITTEN.match(written)
-    if not found:
-        raise BadInput(
-            f"{written!r} is not a record", fix="PRODUCER/PARTITION/SEQUENCE, as in a witness: 1/5/67200"
-        )
-    return RecordId(*map(int, found.groups()))
-
-
-def life(evidence: Evidence, record: RecordId) -> Life:
-    """The life of *record*.
-
-    Raises:
-        BadInput: the run never attempted it, nor did it come back.
-    """
+def life(evidence: Evidence, record: RecordId) -> Life | None:
+    """The life of *record* by the ledger of the run's load; None when that never heard of it."""
     attempts, copies = _attempts(evidence, record), _reads(evidence, record)
     if not len(attempts) and not len(copies) and not _was_announced(evidence, record):
-        raise _unknown(evidence, record)
+        return None
     moment = Moment(evidence)
     offsets = [_offset(evidence, row, record) for row in copies.tolist()]
     steps = [*_sent(evidence, record, attempts, moment), *_read_back(evidence, record, copies, moment)]
@@ -182,11 +150,8 @@ def _in_its_place(evidence: Evidence, record: RecordId, moment: Moment, t: int |
                 yield moment.step("in its place", t, f"at offset {offset} lies {found}")
 
 
-def _unknown(evidence: Evidence, record: RecordId) -> BadInput:
-    return BadInput(f"record {record} is not in this run", why=_why_unknown(evidence, record))
-
-
-def _why_unknown(evidence: Evidence, record: RecordId) -> str:
+def why_unknown(evidence: Evidence, record: RecordId) -> str:
+    """What the load's ledger knows that is nearest to a record it does not know."""
     attempts = evidence.attempts
     mine = attempts.producer == record.producer
     if not mine.any():

@@ -21,7 +21,7 @@ def of_run(directory: RunDirectory) -> SecondCount:
         plans = [event for event in evidence.events if isinstance(event, WorkloadPlanned)]
         histories = stored(directory.history) if plans else {}
         for plan in plans:
-            again = recount_history(histories.get(plan.workload, []))
+            again = recount_history(list(histories.get(plan.workload, {}).values()))
             size += again.records
             tallies |= {f"{plan.workload}.{name}": tally for name, tally in again.tallies.items()}
         return Recount(size, tallies, {})

@@ -7,7 +7,8 @@ Nothing here knows runs, spans or diagonals, and nothing is fast. It reads ``att
 ``attempted``  one row per record that was attempted, and how its attempts ended.
 ``found``      one row per record and offset that came back intact; ``known`` tells whether anybody sent it.
 ``back``       one row per known record that came back: how many offsets, and the first of them.
-``covered``    the partitions that were read through a complete fence after the load had stopped.
+``covered``    the partitions that were read through a complete fence after the load had stopped, and not
+               beyond it: a record in the place of the fence's sentinel was read another time.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ CREATE TABLE covered AS
 SELECT f.partition, f.first_offset FROM fences f
 WHERE f.stopped AND f.position > f.sentinel_offset AND f.sentinel_offset >= f.end_offset
   AND f.end_offset = f.committed_end_offset
+  AND NOT EXISTS (
+       SELECT 1 FROM (SELECT first_offset + unnest(range(count)) AS place FROM reads
+                      WHERE partition = f.partition AND state = 0)
+       WHERE place >= f.position OR place = f.sentinel_offset)
   AND (NOT f.tail_cut OR greatest(f.end_offset - f.first_offset, 0) = (
        SELECT count(DISTINCT r.first_offset + r.step)
        FROM (SELECT *, unnest(range(count)) AS step FROM reads WHERE partition = f.partition) r

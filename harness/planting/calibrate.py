@@ -45,7 +45,9 @@ def of_run(
     """Calibrate the checks on the history of a run's workload; findings bear the workload's name."""
 
     def judged(told: Told) -> By:
-        return _with_silent(of_workload(plan, events, told.operations), f"{plan.workload}.")
+        return _with_silent(
+            of_workload(plan, events, dict(enumerate(told.operations, 1))), f"{plan.workload}."
+        )
 
     return _tried(Trial(Told(operations), judged, seed, times, history=plan.workload))
 

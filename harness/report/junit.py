@@ -1,6 +1,7 @@
 """``junit.xml``: the run as one test suite, for CI systems that know nothing else.
 
-One case says the verdict, then one per finding and one per fault. A guarantee
+One case says the verdict, then one per finding and one per fault. Beside a verdict and a guarantee that
+held stands, as output of the case, what that is worth (``harness.bounds``). A guarantee
 or budget that broke is a *failure*, what could not be proven is an *error*; only
 a part that the run itself said it could not execute is *skipped*, with its
 reason. Invariant: the suite is green exactly when the exit code is 0.
@@ -16,8 +17,8 @@ from xml.etree import ElementTree as ET
 from harness.errors import ExitCode
 from harness.findings import FaultOutcome, Finding, RunDocument
 from harness.model import NotExecuted
+from harness.report import bounds, phrases
 from harness.report.headline import Headline, fault_label, fault_verdict, headline
-from harness.report.phrases import counts
 from harness.report.plaintext import one_line, visible
 from harness.rundir import RunDirectory
 from harness.verdict import Verdict
@@ -31,6 +32,7 @@ class _Case:
     message: str
     detail: str = ""
     seconds: float = 0.0
+    worth: str = ""
 
 
 def write_junit(directory: RunDirectory) -> Path:
@@ -70,9 +72,13 @@ def _cases(document: RunDocument, top: Headline) -> Iterator[_Case]:
     verdict = document.verdict
     if verdict is Verdict.PASS and document.exit_code != ExitCode.PASS:
         verdict = Verdict.UNKNOWN
-    yield _Case("verdict", "run", verdict, top.sentence, top.meaning, document.duration_s)
+    worth = bounds.sentence(document)
+    yield _Case("verdict", "run", verdict, top.sentence, top.meaning, document.duration_s, worth)
     for found in document.findings:
-        yield _Case(found.checker, found.kind.value, found.verdict, found.summary, _detail(found))
+        worth = bounds.phrase(document, found)
+        yield _Case(
+            found.checker, found.kind.value, found.verdict, found.summary, _detail(found), worth=worth
+        )
     for number, fault in enumerate(document.faults, 1):
         judged, summary = fault_verdict(fault)
         name = fault_label(number, fault)
@@ -101,6 +107,7 @@ def _properties(document: RunDocument) -> list[tuple[str, str]]:
         ("verdict", document.verdict.value),
         ("exit_code", str(document.exit_code)),
         ("expect", document.expect),
+        ("bound", bounds.sentence(document) or "nothing held"),
         ("harness_version", document.harness_version),
     ]
 
@@ -109,8 +116,13 @@ def _append(suite: ET.Element, scenario: str, case: _Case) -> None:
     place = f"harness.{one_line(scenario)}.{case.group}"
     time = f"{case.seconds:.3f}"
     element = ET.SubElement(suite, "testcase", classname=place, name=one_line(case.name), time=time)
-    if case.verdict is Verdict.PASS:
-        return
+    if case.verdict is not Verdict.PASS:
+        _append_trouble(element, case)
+    if case.worth:
+        ET.SubElement(element, "system-out").text = visible(case.worth)
+
+
+def _append_trouble(element: ET.Element, case: _Case) -> None:
     tag = "error" if case.verdict is Verdict.UNKNOWN else "failure"
     message = one_line(case.message)
     told = ET.SubElement(element, tag, type=f"{case.group}-{case.verdict.lower()}", message=message)
@@ -124,9 +136,11 @@ def _append_skipped(suite: ET.Element, scenario: str, event: NotExecuted) -> Non
 
 
 def _detail(found: Finding) -> str:
-    lines = [f"compared: {counts(found.compared)}", f"violations: {found.violations}"]
+    lines = [f"compared: {phrases.counts(found.compared)}", f"violations: {found.violations}"]
     if found.limit:
         lines.append(f"limit: {found.limit}")
+    if basis := phrases.basis(found):
+        lines.append(f"basis: {basis}")
     lines += [f"witness: {seen.model_dump_json(exclude_defaults=True)}" for seen in found.witnesses]
     return "\n".join(lines)
 

@@ -6,8 +6,10 @@ matter, counts with thousands separators. None is never written as zero.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
+
+from harness.findings import Finding
+from harness.verdict import Kind
 
 NONE = "–"
 
@@ -49,11 +51,6 @@ def rate(value: float) -> str:
     return f"{count(value)}/s"
 
 
-def percent_up(share: float) -> str:
-    """An upper bound on a share, rounded up: it must not look better than it is."""
-    return f"{math.ceil(share * 1000) / 10:.1f} %"
-
-
 def size(octets: int) -> str:
     """A file size in decimal units."""
     amount = float(octets)
@@ -69,6 +66,20 @@ def counts(amounts: Mapping[str, int]) -> str:
     if not any(amounts.values()):
         return "nothing"
     return ", ".join(f"{count(n)} {_named(n, name.replace('_', ' '))}" for name, n in amounts.items())
+
+
+def basis(found: Finding) -> str:
+    """How far what a guarantee is about was read, and under which settings it was judged; else empty.
+
+    What the document does not tell is said to be unknown, never left to look like proof.
+    """
+    if found.kind is not Kind.GUARANTEE:
+        return ""
+    if found.config_digest is None:
+        return "fence, coverage and settings not told"
+    fence = f"fence {found.fence}" if found.fence else "rests on no fence"
+    covered = "" if found.covered_pct is None else f"{found.covered_pct} % covered"
+    return ", ".join(part for part in (fence, covered, f"settings {found.config_digest[:12]}") if part)
 
 
 def listing(words: Iterable[str]) -> str:

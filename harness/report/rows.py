@@ -39,6 +39,8 @@ class FindingRow:
     tone: str
     summary: str
     evidence: str
+    basis: str
+    nothing_for: str
     violations: str
     limit: str
     excused: str

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 
+from harness.report.bounds import Together, together
 from harness.statistics.stored import Stored
 from harness.statistics.trend import Line, Shifted, Story, Trend
 from harness.statistics.words import damaged_lines, number, plain, table
@@ -24,6 +25,7 @@ def as_text(found: Trend) -> Iterator[str]:
         first, last = story.runs[0].document.started_at, story.runs[-1].document.started_at
         yield f"{story.name}: {runs}, {first} to {last}"
         yield from (f"  {line}" for line in _not_passed(story))
+        yield f"  {_proven(story).sentence}"
         head = ("  metric", f"last {NIGHTS} at most, × never", "last", "changes")
         yield from table([head, *(_row(line) for line in _ranked(story))])
         yield ""
@@ -70,6 +72,11 @@ def _not_passed(story: Story) -> Iterator[str]:
         yield f"{len(story.not_passed)} of {len(story.runs)} did not pass"
 
 
+def _proven(story: Story) -> Together:
+    """What the faults of all nights prove."""
+    return together(run.document for run in story.runs)
+
+
 def _ranked(story: Story) -> list[Line]:
     return sorted(story.lines, key=lambda line: not line.shifts)
 
@@ -101,6 +108,7 @@ def _story(story: Story) -> dict[str, object]:
         "name": story.name,
         "runs": [run.name for run in story.runs],
         "not_passed": [_failure(run) for run in story.not_passed],
+        "faults": _proven(story).told(),
         "metrics": [_line(line) for line in _ranked(story)],
     }
 

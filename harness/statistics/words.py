@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 
+from harness.report.bounds import Together, together
 from harness.statistics.compare import Comparison, Row, Says
 from harness.statistics.stored import Damaged, Gathered
 
@@ -31,7 +32,7 @@ def as_text(found: Comparison) -> Iterator[str]:
 def as_json(found: Comparison) -> str:
     """The comparison as one JSON document; "never" is written as that word, for JSON knows no infinity."""
     sides = {
-        name: {"asked": side.asked, "runs": [run.name for run in side.runs]}
+        name: {"asked": side.asked, "runs": [run.name for run in side.runs], "faults": _proven(side).told()}
         for name, side in zip("AB", found.sides, strict=True)
     }
     told = {
@@ -83,16 +84,12 @@ def number(value: float | None, unit: str = "") -> str:
 def _span(side: Gathered) -> str:
     started = [run.document.started_at for run in side.runs]
     runs = f"{len(started)} run{'' if len(started) == 1 else 's'}"
-    return f"{runs}, {min(started)} to {max(started)}; {_bound(side)}"
+    return f"{runs}, {min(started)} to {max(started)}; {_proven(side).sentence}"
 
 
-def _bound(side: Gathered) -> str:
-    """What the faults of a side that broke nothing prove: "0 of n" and the rate it excludes."""
-    tried = sum(f.effect_proven_at is not None for run in side.runs for f in run.document.faults)
-    broken = any(run.document.exit_code in (1, 4) for run in side.runs)
-    if broken or not tried:
-        return f"{tried} fault{'' if tried == 1 else 's'} proven"
-    return f"0 of {tried} faults broke a guarantee: at most {1 - 0.05 ** (1 / tried):.0%} of such do (95 %)"
+def _proven(side: Gathered) -> Together:
+    """What the faults of a side prove."""
+    return together(run.document for run in side.runs)
 
 
 def _safety(found: Comparison) -> Iterator[str]:

@@ -45,6 +45,7 @@ def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
         (("rbac", "quickstrat", "--platform", "context:one"), "did you mean 'quickstart'?"),
         (("rnu",), "No such command 'rnu'"),
         (("verify", "nowhere"), "nowhere is not a run directory"),
+        (("verify", "--history", "."), ". is no history: it is a folder, and no run's"),
         (("report", "nowhere"), "nowhere is not a run directory"),
         (("explain", "nowhere", "1/0/0"), "nowhere is not a run directory"),
         (("explain", "nowhere", "one"), "'one' is not a record. Fix: PRODUCER/PARTITION/SEQUENCE"),
@@ -65,7 +66,8 @@ def test_bad_input_is_refused_in_one_sentence(arguments: tuple[str, ...], words:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("run", "quickstrat"), ("run", "quickstart", "--set", "x=1"), ("rnu",)]
+    "arguments",
+    [("run", "quickstrat"), ("run", "quickstart", "--set", "x=1"), ("rnu",), ("verify", "--history", "/")],
 )
 def test_bad_input_has_its_own_exit_code(arguments: tuple[str, ...]) -> None:
     """What the user typed wrong is never mistaken for a verdict."""

@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"journal_entry", "findings", "calibration", "prometheus", "promises", "s3", "vrl", "waiting", "web"}
     ),
-    frozenset({"rundir"}),
+    frozenset({"rundir", "bounds"}),
     frozenset({"ledger", "history"}),
     frozenset({"lives", "oracle"}),
     frozenset({"stack"}),

@@ -85,6 +85,12 @@ class Pipeline:
         return checkpointing(self._settings)
 
     @property
+    def effective(self) -> dict[str, str]:
+        """What the cluster was told of checkpoints, each name after "flink."."""
+        prefix = "execution.checkpointing."
+        return {f"flink.{name}": told for name, told in self._settings.items() if name.startswith(prefix)}
+
+    @property
     def settle_s(self) -> float:
         """For how long ``settle`` has to be patient before nothing was proven."""
         return _SETTLE_S + _SETTLE_INTERVALS * checkpoint_interval_s(self._settings)

@@ -29,6 +29,11 @@ def in_transaction(
     return story.ends("t", end, outcome)  # type: ignore[arg-type]
 
 
+def declaring(records: int) -> Story:
+    """The same, and its writer says how many records it holds."""
+    return Story().send(0, 0, transaction="t").send(1, 1, transaction="t").ends("t", records=records)
+
+
 PLANTED: dict[str, tuple[Telling, dict[str, int]]] = {
     "an acknowledged record is passed over": (
         lambda: both(Story()).poll(0, 2, (0, 0)).fence(2),
@@ -59,7 +64,7 @@ PLANTED: dict[str, tuple[Telling, dict[str, int]]] = {
             .poll(0, 3, (0, 0), (2, 2), reader=8)
             .fence(3)
         ),
-        {"lost": 1, "latest_value": 1},
+        {"lost": 1, "latest_value": 1, "int_poll_skip": 1},
     ),
     "nobody sent it": (lambda: Story().send(0, 0).poll(0, 2, (0, 0), (1, 7)).fence(2), {"phantom": 1}),
     "sent once, there twice": (
@@ -163,6 +168,25 @@ PLANTED: dict[str, tuple[Telling, dict[str, int]]] = {
         lambda: in_transaction("commit", "unknown").poll(0, 2, (0, 0)).fence(2),
         {"torn_transaction": 1, "lost": 1},
     ),
+    "a transaction holds more than anybody attempted": (
+        lambda: declaring(3).poll(0, 3, (0, 0), (1, 1)).fence(3),
+        {"torn_transaction": 1},
+    ),
+    "a record that was tried twice is not two": (
+        lambda: (
+            Story()
+            .send(0, outcome="unknown", transaction="t")
+            .send(0, 0, transaction="t")
+            .ends("t", records=2)
+            .poll(0, 2, (0, 0))
+            .fence(2)
+        ),
+        {"torn_transaction": 1},
+    ),
+    "nothing is there of what was committed, and nobody told of it": (
+        lambda: both(Story()).ends("t", records=2).poll(0, 2, (0, 0), (1, 1)).fence(2),
+        {"torn_transaction": 1},
+    ),
     "shown before its commit": (
         lambda: Story().send(0, 0, transaction="t").poll(0, 1, (0, 0)).ends("t").fence(1),
         {"precommitted_read": 1},
@@ -223,6 +247,45 @@ PLANTED: dict[str, tuple[Telling, dict[str, int]]] = {
         lambda: both(Story()).reads(9, group="g").poll(0, 1, (0, 0)).commits(2),
         {"commit_ahead": 1},
     ),
+    "committed by a member that was handed nothing": (
+        lambda: both(Story()).reads(9, group="g").commits(1).poll(0, 2, (0, 0), (1, 1), reader=8).fence(2),
+        {"commit_ahead": 1},
+    ),
+    "committed by one of two members up to where the other one had only read": (
+        lambda: (
+            both(Story())
+            .reads(9, group="g")
+            .reads(8, group="g")
+            .poll(0, 2, (0, 0), (1, 1))
+            .commits(2, reader=8)
+            .fence(2)
+        ),
+        {"commit_ahead": 1},
+    ),
+    "two members that were handed nothing bear each other out": (
+        lambda: (
+            both(Story(skew_ns=1000))
+            .reads(9, group="g")
+            .reads(8, group="g")
+            .commits(2)
+            .commits(2, reader=8)
+            .poll(0, 2, (0, 0), (1, 1), reader=7)
+            .fence(2)
+        ),
+        {"commit_ahead": 2},
+    ),
+    "committed by a member whose number is far from that of the one that was handed it": (
+        lambda: (
+            both(Story())
+            .reads(1, group="g")
+            .reads(2**22 + 1, group="g")
+            .poll(0, 2, (0, 0), (1, 1), reader=1)
+            .poll(0, 1, (0, 0), reader=2**22 + 1)
+            .commits(2, reader=2**22 + 1)
+            .fence(2)
+        ),
+        {"commit_ahead": 1},
+    ),
     "committed before the sink holds it": (
         lambda: both(Story()).reads(9, group="g").poll(0, 2, (0, 0), (1, 1)).commits(2, durable=1),
         {"commit_ahead": 1},
@@ -262,6 +325,38 @@ PLANTED: dict[str, tuple[Telling, dict[str, int]]] = {
             .poll(2, 3, (2, 0), partition=7)
             .ends("a", consumed=((0, 2),))
             .ends("b", consumed=((3, 5),))
+        ),
+        {"inputs_left_out": 1},
+    ),
+    "an input left out below the first one that was committed": (
+        lambda: (
+            Story()
+            .send(0, 0, partition=7)
+            .send(1, 1, partition=7)
+            .poll(0, 2, (0, 0), (1, 1), partition=7)
+            .ends("a", consumed=((1, 2),))
+        ),
+        {"inputs_left_out": 1},
+    ),
+    "and one that a member of the group had been handed": (
+        lambda: (
+            Story()
+            .send(0, 5, partition=7)
+            .send(1, 6, partition=7)
+            .poll(5, 7, (5, 0), (6, 1), partition=7, transaction="a")
+            .ends("a", consumed=((6, 7),))
+        ),
+        {"inputs_left_out": 1},
+    ),
+    "a hole that an undecided transaction can have filled in part alone": (
+        lambda: (
+            Story()
+            .send(0, 2, partition=7)
+            .send(1, 3, partition=7)
+            .poll(2, 4, (2, 0), (3, 1), partition=7)
+            .ends("a", consumed=((0, 2),))
+            .ends("b", outcome="unknown", consumed=((2, 3),))
+            .ends("c", consumed=((4, 5),))
         ),
         {"inputs_left_out": 1},
     ),

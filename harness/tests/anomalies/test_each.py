@@ -7,14 +7,17 @@ import pytest
 from harness.anomalies.judge import ALWAYS, WHERE_TOLD
 from harness.tests.anomalies.legal import LEGAL
 from harness.tests.anomalies.planted import PLANTED, both
+from harness.tests.anomalies.planted_presence import PRESENCE
 from harness.tests.anomalies.told import Story
 from harness.verdict import Verdict
 
+EACH = PLANTED | PRESENCE
 
-@pytest.mark.parametrize("name", PLANTED)
+
+@pytest.mark.parametrize("name", EACH)
 def test_an_anomaly_is_found_and_named(name: str) -> None:
     """The check whose it is names it, and no other that has nothing to do with it."""
-    telling, expected = PLANTED[name]
+    telling, expected = EACH[name]
     assert telling().violations() == expected
 
 
@@ -36,6 +39,49 @@ def test_unseen_is_not_lost() -> None:
 
     assert found is not None
     assert (found.verdict, found.violations) == (Verdict.UNKNOWN, 0)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        both(Story()).poll(0, 2, (0, 0), (1, 1)),
+        both(Story()).poll(0, 2, (0, 0), (1, 1)).fence(1),
+        both(Story()).poll(0, 2, (0, 0), (1, 1)).fence(2, stable=1),
+    ],
+    ids=["none", "below what was handed out", "open"],
+)
+def test_without_a_fence_nothing_is_said_of_what_is_not_there(story: Story) -> None:
+    """That no record is lost, there twice or made up is claimed of logs that were read to their end alone."""
+    claims = ("duplicate_log", "phantom", "misrouted", "damaged", "aborted_read")
+    found = [story.finding(name) for name in claims]
+
+    assert {each.verdict for each in found if each is not None} == {Verdict.UNKNOWN}
+    assert story.judged().verdict in {Verdict.UNKNOWN, Verdict.FAIL}
+
+
+def test_a_record_that_may_have_expired_is_not_proven_lost() -> None:
+    """Nobody knows where it lay, and the log does not begin at its beginning."""
+    story = Story(cleanup="delete").send(0).send(1, 5).poll(1, 6, (5, 1)).fence(6, first=1)
+    found = story.finding("lost")
+
+    assert found is not None
+    assert (found.verdict, found.violations) == (Verdict.UNKNOWN, 0)
+
+
+def test_a_value_seen_before_its_tombstone_went_leaves_a_doubt() -> None:
+    """A slow reader may see the one, and neither the other; nothing is claimed then."""
+    story = Story(cleanup="compact").send(0, 0, key=1).send(1, 1, key=1, value=None)
+    found = story.poll(0, 1, (0, 0)).poll(1, 2).fence(2).finding("latest_value")
+
+    assert found is not None
+    assert (found.verdict, found.violations) == (Verdict.UNKNOWN, 0)
+
+
+def test_records_within_the_skew_of_clocks_are_not_compared() -> None:
+    """Nobody knows which came first: the check has nothing to say."""
+    story = Story(skew_ns=10**9).send(0, 5).send(0, 1, producer=2).poll(0, 6, (5, 0)).fence(6)
+
+    assert story.finding("realtime_offset") is None
 
 
 def test_an_empty_history_proves_nothing() -> None:

@@ -153,7 +153,7 @@ def refuse(operations: list[Operation], chance: Random) -> list[Operation]:
     assume(names)
     name = chance.choice(sorted(names))
     return [
-        each.model_copy(update={"end": "abort", "outcome": "ok"})
+        each.model_copy(update={"end": "abort", "outcome": "ok", "t": (each.t[0], each.t[1] or each.t[0])})
         if isinstance(each, Transaction) and each.transaction == name
         else each
         for each in operations

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.anomalies.stored import findings
+from harness.anomalies.words import told
 from harness.checkers.compose import judge
+from harness.errors import EvidenceError
 from harness.findings import Finding
 from harness.history.lines import write_lines
 from harness.ledger import evidence
@@ -22,6 +24,7 @@ from harness.model import (
 )
 from harness.names import AnomalyName
 from harness.rundir import EventLog, RunDirectory
+from harness.tests.anomalies.planted import both
 from harness.tests.anomalies.told import Story
 from harness.verdict import Verdict
 
@@ -79,6 +82,16 @@ def whole() -> Story:
     return Story().send(0, 0).send(1, 1).poll(0, 2, (0, 0), (1, 1)).fence(2)
 
 
+def test_a_history_that_cannot_be_is_named_by_its_workload(tmp_path: Path) -> None:
+    """A run may have several: which one, which line, and why."""
+    directory = stored(tmp_path, whole().fence(3), planned(), ended())
+
+    with pytest.raises(
+        EvidenceError, match=r"the history of transfers cannot be: line 6: partition: its end"
+    ):
+        findings(directory)
+
+
 def test_each_finding_names_its_workload(tmp_path: Path) -> None:
     """The checks are those of ``verify --history``, with the same words."""
     found = by_name(stored(tmp_path, whole(), planned(), ended()))
@@ -132,6 +145,17 @@ def test_a_history_that_proves_less_than_it_should_is_unknown(
     assert words in found.summary
 
 
+def test_a_workload_that_committed_nothing_proves_nothing(tmp_path: Path) -> None:
+    """Transactions that were all aborted are none that could be torn, and records of none are no zombies."""
+    story = both(Story()).poll(0, 2, (0, 0), (1, 1))
+    story.send(2, 2, transaction="t").ends("t", "abort", writer="w").poll(2, 4).fence(4)
+    plan = planned("lost", "torn_transaction", "zombie_write")
+    found = by_name(stored(tmp_path, story, plan, ended()))["transfers.history_whole"]
+
+    assert found.verdict is Verdict.UNKNOWN
+    assert "there was nothing to compare for torn_transaction, zombie_write" in found.summary
+
+
 def test_a_history_without_a_fence_is_unknown(tmp_path: Path) -> None:
     """Nobody knows whether there is more."""
     story = Story().send(0, 0).poll(0, 1, (0, 0))
@@ -160,3 +184,41 @@ def test_what_is_asked_for_by_name_needs_evidence(tmp_path: Path) -> None:
 def test_a_run_without_workloads_has_none(tmp_path: Path) -> None:
     """Nothing is said of what nobody asked for."""
     assert findings(stored(tmp_path, None)) == ()
+
+
+def test_a_finding_keeps_what_its_verdict_rests_on(tmp_path: Path) -> None:
+    """Fence, coverage and settings of the history, beside every check of it and beside the whole."""
+    told, alone = by_name(stored(tmp_path, whole(), planned(), ended())), whole().judged()
+
+    assert {each.fence for each in told.values()} == {"complete"}
+    assert {each.covered_pct for each in told.values()} == {100}
+    assert {each.config_digest for each in told.values()} == {alone.settings_digest}
+    assert told["transfers.history_whole"].nothing_for == alone.nothing_for
+    assert "torn_transaction" in alone.nothing_for
+
+
+def test_what_nobody_read_is_told_beside_the_verdict(tmp_path: Path) -> None:
+    """One of two due records lies where nobody looked, and no fence says where the log ended."""
+    story = Story(acks="1").send(0, 0).send(1, 1).poll(0, 1, (0, 0))
+    told = by_name(stored(tmp_path, story, planned(), ended()))["transfers.lost"]
+
+    assert (told.verdict, told.fence, told.covered_pct) == (Verdict.UNKNOWN, "none", 50)
+    assert told.config_digest != whole().judged().settings_digest
+
+
+def test_a_run_keeps_the_settings_of_each_history(tmp_path: Path) -> None:
+    """In the run's document a history's digest stays its own; what rests on no history has another."""
+    directory = stored(tmp_path, whole(), planned(), ended())
+    document = judge(evidence.load(directory), harness_version="test", workloads=lambda: findings(directory))
+    digests = {each.checker: each.config_digest for each in document.findings}
+
+    assert digests["transfers.lost"] == whole().judged().settings_digest != digests["run_complete"]
+    assert None not in digests.values()
+
+
+def test_a_history_that_passed_claims_nothing_of_faults() -> None:
+    """Nobody knows which faults there were while it was made, so the terminal says that beside its PASS."""
+    said = "a history tells of no fault: what held says nothing about faults"
+
+    assert said in list(told(whole().judged()))
+    assert said not in list(told(Story().send(0, 0).judged()))

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.bounds import bound
 from harness.calibration import Calibration, Kill, LeftOut
 from harness.certificate.compose import certify
 from harness.certificate.model import Certificate, Tally
 from harness.certificate.page import cell, render
+from harness.certificate.words import lines
 from harness.errors import ExitCode
 from harness.findings import NOT_ASKED, Finding, NotExecutedPart, RunDocument
-from harness.report.bounds import most_likely_share
 from harness.rundir import RunDirectory
 from harness.statistics.stored import gather
 from harness.tests.report.build import broken, document
@@ -108,7 +109,7 @@ def test_a_guarantee_is_bounded_by_all_injections_of_all_runs_that_ask_for_it(tm
     found = certified(three(tmp_path))
 
     assert {line.injections for line in found.guarantees} == {4}
-    assert {line.at_most for line in found.guarantees} == {most_likely_share(4)}
+    assert {line.at_most for line in found.guarantees} == {bound(4).at_most}
     assert {line.runs for line in found.guarantees} == {Tally(held=2)}
 
 
@@ -131,7 +132,31 @@ def test_no_bound_is_claimed_for_what_one_run_broke(tmp_path: Path) -> None:
     bounds = {line.guarantee: line.at_most for line in certified(tmp_path).guarantees}
 
     assert bounds["no_loss"] is None
-    assert bounds["no_phantoms"] == most_likely_share(6)
+    assert bounds["no_phantoms"] == bound(6).at_most
+
+
+def test_the_terminal_says_what_each_guarantee_is_worth(tmp_path: Path) -> None:
+    """Guarantees of as many injections share a line; one that a run broke has no bound, and is named."""
+    whole = list(lines(certified(three(tmp_path / "whole"))))
+    store(three(tmp_path / "worse"), "worse", broken)
+    worse = list(lines(certified(tmp_path / "worse")))
+    share = "with 95 % confidence at most"
+
+    names = "no_loss, no_duplicates, order_per_key and no_phantoms"
+    assert whole[-1] == f"0 of 4 injections broke {names}: {share} 52.8 % of such injections would"
+    assert worse[-1] == "violated or left open, so without a bound: no_loss"
+    assert worse[-2].startswith("0 of 6 injections broke no_duplicates, order_per_key and no_phantoms: ")
+
+
+def test_an_allowed_violation_has_no_bound(tmp_path: Path) -> None:
+    """It passed, and an injection all the same may have broken it."""
+    first, *others = document().findings
+    found = [first.model_copy(update={"violations": 2}), *others]
+    store(three(tmp_path), "allowed", findings=[each.model_dump() for each in found])
+    bounds = {line.guarantee: line.at_most for line in certified(tmp_path).guarantees}
+
+    assert bounds["no_loss"] is None
+    assert bounds["no_phantoms"] == bound(6).at_most
 
 
 def test_a_control_that_left_a_fault_behind_is_unsafe(tmp_path: Path) -> None:

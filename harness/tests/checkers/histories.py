@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.ledger.evidence import Evidence
 from harness.model import Event, Fence, FencePassed, LoadEnded, Outcome, ReadState
-from harness.tests.checkers.build import Story, at
+from harness.tests.checkers.build import Story, at, complete_fence
 
 PARTITIONS = 3
 Record = tuple[int, int]
@@ -151,9 +151,11 @@ def _fence(partition: int, end: int, reading: Reading) -> Fence | None:
     kind = reading.fences[partition]
     if kind == "none":
         return None
+    if kind == "other":
+        return complete_fence(partition, max(0, end - 1))
     return Fence(
         partition=partition,
-        first_offset=reading.start[partition],
+        first_offset=min(reading.start[partition], end),
         end_offset=end,
         committed_end_offset=end - (kind == "open"),
         sentinel_offset=end,
@@ -202,7 +204,9 @@ ANYHOW = st.builds(
     damaged=st.lists(st.tuples(_EACH, st.integers(0, 12), _BAD), max_size=3).map(tuple),
     in_runs=st.booleans(),
     start=st.tuples(*[st.sampled_from((0, 0, 0, 2, 5))] * PARTITIONS),
-    fences=st.tuples(*[st.sampled_from(("whole", "whole", "whole", "short", "open", "none"))] * PARTITIONS),
+    fences=st.tuples(
+        *[st.sampled_from(("whole", "whole", "whole", "short", "open", "none", "other"))] * PARTITIONS
+    ),
     late_load=st.sampled_from((False,) * 7 + (True,)),
     tail_cut=st.sampled_from((False, False, True)),
     forgotten=st.integers(-10, 10),

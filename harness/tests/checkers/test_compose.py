@@ -12,7 +12,17 @@ from harness.checkers.compose import judge
 from harness.errors import EvidenceError, ExitCode
 from harness.findings import RunDocument
 from harness.ledger.evidence import Evidence, load
-from harness.model import Aborted, Event, JobStarted, LoadPlanned, PhaseEntered, RunEnded, RunStarted
+from harness.model import (
+    Aborted,
+    Event,
+    FencePassed,
+    HopRead,
+    JobStarted,
+    LoadPlanned,
+    PhaseEntered,
+    RunEnded,
+    RunStarted,
+)
 from harness.rundir import RunDirectory
 from harness.tests.checkers.build import (
     WALL,
@@ -23,6 +33,7 @@ from harness.tests.checkers.build import (
     without_events,
     write,
 )
+from harness.tests.checkers.build_pipeline import Job, evidence_of, passing_log, worked
 from harness.verdict import Verdict
 
 
@@ -199,3 +210,63 @@ def test_a_run_that_died_before_its_first_phase_is_judged() -> None:
 
     assert document.verdict is Verdict.UNKNOWN
     assert document.phases == {}
+
+
+def test_every_finding_says_what_it_rests_on() -> None:
+    """How far what it judges was read, and the digest of the settings, which are those of the whole run."""
+    document = judged(passing_evidence())
+    told = {each.checker: (each.fence, each.covered_pct) for each in document.findings}
+
+    assert told["no_loss"] == told["no_duplicates"] == told["integrity"] == ("complete", 100)
+    assert told["recovery"] == (None, None)
+    assert len({each.config_digest for each in document.findings} | {None}) == 2
+
+
+def test_other_settings_have_another_digest() -> None:
+    """What was asked for belongs to the settings under which a run was judged."""
+    asked = (("no_loss", "integrity"), ("no_loss", "integrity"), ("no_loss",))
+    runs = [judged(Story(asked=each).acked(0, 5, offset=0).evidence()) for each in asked]
+    digests = [each.findings[0].config_digest for each in runs]
+
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_what_was_not_read_is_told() -> None:
+    """Of ten acknowledged records four came back, and no fence says where the log ended: 40 %."""
+    evidence = Story(fenced=False).acked(0, 10, offset=0).read(0, 4, offset=0).evidence()
+    found = judged(evidence).findings[0]
+
+    assert (found.checker, found.verdict) == ("no_loss", Verdict.UNKNOWN)
+    assert (found.fence, found.covered_pct) == ("none", 40)
+
+
+def test_what_was_deleted_before_the_reading_was_not_looked_for() -> None:
+    """The log begins at offset 3 and was read through: of ten acknowledged records three are not covered."""
+    evidence = Story().acked(0, 10, offset=0).read(3, 7, offset=3).evidence()
+    events = tuple(_beginning_at(3, each) for each in evidence.events)
+    found = judged(replace(evidence, events=events)).findings[0]
+
+    assert (found.verdict, found.fence, found.covered_pct) == (Verdict.UNKNOWN, "complete", 70)
+
+
+def _beginning_at(first: int, event: Event) -> Event:
+    if not isinstance(event, FencePassed):
+        return event
+    fences = tuple(each.model_copy(update={"first_offset": first}) for each in event.fences)
+    return event.model_copy(update={"fences": fences})
+
+
+def test_what_lies_behind_the_topic_says_which_hops_were_read() -> None:
+    """All four that the windows rest on; with one of them not read to its end in places only; none at all."""
+    records = passing_log()
+    whole = evidence_of(records, worked(records, Job()))
+    told = [
+        {each.checker: each.fence for each in judged(replace(whole, events=events)).findings}["results_exact"]
+        for events in (
+            whole.events,
+            tuple(e for e in whole.events if not isinstance(e, HopRead) or e.hop != "late"),
+            tuple(e for e in whole.events if not isinstance(e, HopRead)),
+        )
+    ]
+
+    assert told == ["complete", "partial", "none"]

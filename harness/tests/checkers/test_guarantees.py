@@ -13,7 +13,7 @@ from harness.errors import EvidenceError
 from harness.findings import Finding
 from harness.ledger.evidence import Evidence
 from harness.model import Fence, FencePassed, LoadEnded, ReadState
-from harness.tests.checkers.build import ALL, Story, at, without_events
+from harness.tests.checkers.build import ALL, Story, at, complete_fence, without_events
 from harness.verdict import Verdict
 
 CHECKERS: dict[str, Callable[[Evidence, History], Finding]] = {
@@ -229,6 +229,37 @@ def test_a_fence_passed_before_the_load_ended_proves_nothing() -> None:
 
     assert "UNKNOWN" == verdicts(replace(evidence, events=tuple(late)))["no_loss"]
     assert "UNKNOWN" == verdicts(without_events(evidence, LoadEnded))["no_loss"]
+
+
+@pytest.mark.parametrize("end", [9, 4, 0])
+def test_a_fence_that_was_read_beyond_is_of_another_reading(end: int) -> None:
+    """A record in the place of the sentinel, or behind where the reader stood: who read it read elsewhere."""
+    evidence = _fenced(ten_records().evidence(), complete_fence(0, end))
+
+    assert dict.fromkeys(CHECKERS, "UNKNOWN") == verdicts(evidence)
+
+
+def test_what_was_appended_before_the_sentinel_was_read_with_it() -> None:
+    """Legal: a request on its way when the end was read lies between that end and the sentinel."""
+    between = complete_fence(0, 10).model_copy(update={"end_offset": 8, "committed_end_offset": 8})
+
+    assert {} == verdicts(_fenced(ten_records().evidence(), between))
+
+
+def test_an_acknowledgement_beyond_the_end_is_a_loss() -> None:
+    """A log that was truncated ends below what it acknowledged: that contradicts no fence."""
+    story = Story().acked(0, 10, offset=0).read(0, 6, offset=0)
+    found = judge(story.evidence(), "no_loss")
+
+    assert (Verdict.FAIL, 4) == (found.verdict, found.violations)
+    assert "beyond the end of the log (6)" in found.witnesses[0].detail
+
+
+def _fenced(evidence: Evidence, fence: Fence) -> Evidence:
+    """*evidence* with this fence instead of its own."""
+    events = (e.model_copy(update={"fences": (fence,)}) if isinstance(e, FencePassed) else e
+              for e in evidence.events)  # fmt: skip
+    return replace(evidence, events=tuple(events))
 
 
 def test_one_unfenced_partition_leaves_the_loss_in_another_a_loss() -> None:

@@ -10,7 +10,7 @@ import pytest
 from harness.checkers import availability, latency, load, recovery
 from harness.checkers.compose import judge
 from harness.checkers.timeline import SAMPLES_FOR_P50, SAMPLES_FOR_P99, SAMPLES_FOR_P999, quantile, timeline
-from harness.findings import Finding, Recovery, Unavailability
+from harness.findings import Finding, Recovery
 from harness.ledger.evidence import Evidence
 from harness.model import Budgets, LoadEnded, Outcome, Phase, RecoveryExpected
 from harness.tests.checkers.build import WALL, Story, at, passing_story
@@ -321,26 +321,6 @@ def test_an_id_used_twice_leaves_the_ledger_in_doubt() -> None:
     evidence = Story().attempt(Outcome.OK, 0, 4).attempt(Outcome.OK, 3, 4, intended=2.0).evidence()
 
     assert "1 record attempted under an id already used." == finding(evidence, "ledger_whole").summary
-
-
-def test_steady_needs_the_rate_of_the_baseline() -> None:
-    """Half the records on time for six seconds are not a steady state."""
-    story = run({}).fault(1, "kill", 20.0, 30.0)
-    sparse = range(300, 360, 2)
-    story.attempts = [row for row in story.attempts if row[2] not in sparse]
-    (one,) = recovered(story.evidence())
-
-    assert 6.0 == pytest.approx(one.steady_s, abs=0.75)
-
-
-def test_steady_lies_in_no_partitions_outage() -> None:
-    """However small the share of a partition that is down, its outage is not steady."""
-    evidence = run({}).fault(1, "kill", 20.0, 30.0).evidence()
-    time = timeline(evidence)
-    down = Unavailability(partition=7, from_s=30.5, to_s=34.5, attempts=1)
-    (one,) = recovery.recoveries(evidence, time, (down,))
-
-    assert 4.5 == one.steady_s
 
 
 def with_a_dead_worker(evidence: Evidence) -> Evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from harness.engine.blocks import blocks
 from harness.engine.folder import CONSUME, PRODUCE, Context, parts, read_context, writer
 from harness.engine.runs import Runs, mapped, reduced
+from harness.engine.work import runs_of_file
 from harness.errors import BadInput, EvidenceError
 from harness.tests.documents import blocks as code_blocks
 from harness.tests.documents import first_column
@@ -31,6 +33,21 @@ WHOLE = {
     "transaction": [-1, -1, 3],
 }
 RUNS = [Row(7, 0, 0, 2, 0), Row(7, 1, 0, 1, 2, 2, 3)]
+
+
+FENCE = {
+    "partition": 0,
+    "first_offset": 0,
+    "end_offset": 3,
+    "committed_end_offset": 3,
+    "sentinel_offset": 3,
+    "position": 4,
+}
+
+
+def with_(key: str, value: object) -> str:
+    """A context that says this as well."""
+    return json.dumps({"format": "edge-harness/records/1", key: value})
 
 
 def stored(folder: Path, columns: dict[str, pa.Array], *, group: int = 2) -> Path:
@@ -98,14 +115,65 @@ def test_narrow_and_wide_integers_are_both_taken(tmp_path: Path) -> None:
         ({"sequence": pa.array([0.0, 1.0, 0.0])}, "sequence is double"),
         ({"offset": pa.array([0, None, 2], pa.int64())}, "offset holds 1 nulls"),
         ({"outcome": pa.array([None, None, None], pa.int8())}, "outcome holds"),
+        ({"outcome": pa.array([0, 9, 0], pa.int8())}, "outcome holds 9, not 0 to 2"),
+        ({"outcome": pa.array([9, 9, 9], pa.int8())}, "outcome holds 9, not 0 to 2"),
+        ({"outcome": pa.array([0, -1, 0], pa.int8())}, "outcome holds -1"),
+        ({"producer": pa.array([0, -1, 1], pa.int32())}, "producer holds -1"),
+        ({"producer": pa.array([0, 1 << 32, 1], pa.int64())}, "producer holds 4,294,967,296"),
+        ({"sequence": pa.array([0, -3, 0], pa.int64())}, "sequence holds -3"),
+        ({"sequence": pa.array([2**63 - 1, -(2**63), 0], pa.int64())}, "sequence holds 9,223"),
+        ({"offset": pa.array([-1, -2, 2], pa.int64())}, "offset holds -2"),
+        ({"offset": pa.array([0, 2**62, 2], pa.int64())}, "offset holds 4,611"),
+        ({"transaction": pa.array([-1, -9, 3], pa.int64())}, "transaction holds -9"),
     ],
 )
 def test_what_cannot_be_judged_is_named(tmp_path: Path, changed: dict[str, pa.Array], why: str) -> None:
-    """A missing column, one of another type and a null are errors that name the file and the column."""
+    """A missing column, one of another type, a null and a value out of range: file and column are named."""
     path = stored(tmp_path, arrays(**changed))
 
-    with pytest.raises(EvidenceError, match=rf"some\.parquet cannot be judged.*{why}"):
-        runs_of(path)
+    with pytest.raises(BadInput, match=rf"some\.parquet cannot be judged.*{why}"):
+        runs_of_file(path, "produce", 7)
+
+
+CAME_BACK = {"producer": [0, 0, 1], "sequence": [0, 1, 0], "offset": [0, 1, 2], "state": [0, 0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"state": [0, 9, 0]}, "state holds 9, not 0 to 3"),
+        ({"state": [0, -1, 0]}, "state holds -1"),
+        ({"offset": [0, -1, 2]}, "offset holds -1"),
+        ({"sequence": [0, -1, 0]}, "sequence holds -1"),
+        ({"producer": [0, -1, 1]}, "producer holds -1"),
+    ],
+)
+def test_what_cannot_have_come_back_is_named(tmp_path: Path, changed: dict[str, list[int]], why: str) -> None:
+    """A state that nobody knows, a place before the log, an intact record without a name."""
+    path = stored(tmp_path, {name: pa.array(values) for name, values in (CAME_BACK | changed).items()})
+
+    with pytest.raises(BadInput, match=rf"some\.parquet cannot be judged.*{why}"):
+        runs_of_file(path, "consume", 7)
+
+
+def test_what_a_damaged_record_calls_itself_may_be_anything(tmp_path: Path) -> None:
+    """Legal: its name is damaged as well."""
+    damaged = CAME_BACK | {"state": [0, 1, 2], "sequence": [0, -1, -(2**63)], "producer": [0, -1, -77]}
+    path = stored(tmp_path, {name: pa.array(values) for name, values in damaged.items()})
+
+    assert [-77, -1, 0] == runs_of_file(path, "consume", 7).producer.tolist()
+
+
+def test_the_largest_names_are_taken(tmp_path: Path) -> None:
+    """Legal: nobody has to count from zero, nor in small numbers."""
+    large = {
+        "producer": pa.array([2**31 - 1] * 3, pa.int32()),
+        "sequence": pa.array([2**61 - 1, 2**61, 0], pa.int64()),
+        "offset": pa.array([2**61 - 1, 2**61, -1], pa.int64()),
+        "transaction": pa.array([2**61, 2**61, -1], pa.int64()),
+    }
+
+    assert [2, 1] == runs_of_file(stored(tmp_path, arrays(**large)), "produce", 7).count.tolist()
 
 
 def test_a_cut_file_is_named(tmp_path: Path) -> None:
@@ -130,13 +198,13 @@ def test_partitions_are_found_in_order(tmp_path: Path) -> None:
     assert [(), 2] == [found[0].produce, len(found[0].consume)]
 
 
-@pytest.mark.parametrize("name", ["partition=x", "7", "partition=-1", "partition=07"])
+@pytest.mark.parametrize("name", ["partition=x", "7", "partition=-1", "partition=07", "partition=2147483648"])
 def test_a_folder_that_is_no_partition_is_named(tmp_path: Path, name: str) -> None:
     """A misspelt folder would silently take its records out of the judgement."""
     (tmp_path / "produce" / "partition=7").mkdir(parents=True)
     (tmp_path / "produce" / name).mkdir()
 
-    with pytest.raises(EvidenceError, match="is no partition"):
+    with pytest.raises(BadInput, match="is no partition"):
         parts(tmp_path)
 
 
@@ -153,10 +221,14 @@ def test_no_records_are_no_evidence(tmp_path: Path) -> None:
         ("{", "JSON"),
         ('{"format": "edge-harness/records/2"}', "format"),
         ('{"format": "edge-harness/records/1", "fence": []}', "fence"),
+        (with_("guarantees", []), "guarantees: .* at least 1 item"),
+        (with_("guarantees", [{"name": "results_exact"}]), "guarantees: .*results_exact is none of records"),
+        (with_("guarantees", [{"name": "no_loss"}, {"name": "no_loss", "allowed": 9}]), "no_loss .* twice"),
+        (with_("fences", [FENCE, FENCE | {"position": 9}]), "fences: .*partition 0 is there twice"),
     ],
 )
 def test_a_context_of_another_form_is_named(tmp_path: Path, text: str | None, why: str) -> None:
-    """A missing file, broken JSON, another version and a key that nobody knows."""
+    """A missing file, broken JSON, another version, an unknown key; what asks for nothing, or two things."""
     if text is not None:
         (tmp_path / "records.json").write_text(text)
 

@@ -46,7 +46,7 @@ def contexts(draw: st.DrawFn) -> Context:
     )
     return Context(
         format="edge-harness/records/1",
-        guarantees=draw(st.sampled_from([(), ASKED, ASKED[:1]])),
+        guarantees=draw(st.sampled_from([ASKED, ASKED[:1], ASKED[1:]])),
         load_ended_us=draw(st.sampled_from([None, 5, 20])),
         fenced_us=draw(st.sampled_from([None, 10, 10])),
         fences=tuple(fences),

@@ -24,6 +24,8 @@ SMALL = Asked(40_000, partitions=4, defects=56, row_group=3_000)
 IN_TRANSACTIONS = Asked(40_000, partitions=4, defects=56, row_group=3_000, transactions=True)
 SOUND = Asked(40_000, partitions=4, defects=0, row_group=3_000, transactions=True)
 
+OFFSETS = ("end_offset", "committed_end_offset", "sentinel_offset")
+
 Made = Callable[[Asked], Path]
 
 
@@ -107,6 +109,16 @@ def test_without_fences_nothing_is_proven(made: Made, tmp_path: Path) -> None:
     assert (document.verdict, document.exit_code) == (Verdict.UNKNOWN, ExitCode.UNKNOWN)
 
 
+def test_a_fence_of_another_reading_proves_nothing(made: Made, tmp_path: Path) -> None:
+    """A sentinel among the records that came back cannot have been where this reading ended."""
+    fences = read_context(made(SOUND)).model_dump(mode="json")["fences"]
+    early = [fence | dict.fromkeys(OFFSETS, 2) | {"position": 3} for fence in fences[:1]] + fences[1:]
+    document = verify(_changed(made(SOUND), tmp_path, fences=early), processes=1)
+
+    assert (document.verdict, document.exit_code) == (Verdict.UNKNOWN, ExitCode.UNKNOWN)
+    assert "partition 0 has a record at offset" in document.findings[1].summary
+
+
 def test_a_partition_that_lacks_its_files_is_missed(made: Made, tmp_path: Path) -> None:
     """A consume history that was not copied along is a loss, and a partition without any file is no PASS."""
     folder = _changed(made(SOUND), tmp_path)
@@ -121,6 +133,31 @@ def test_a_partition_that_lacks_its_files_is_missed(made: Made, tmp_path: Path) 
 
     assert lost.findings[0].violations == 10_000
     assert verify(less, processes=1).verdict is Verdict.UNKNOWN
+
+
+def test_what_nobody_asked_for_is_all_asked_for(made: Made, tmp_path: Path) -> None:
+    """A context without guarantees asks for all of them: a loss does not pass for want of a question."""
+    folder = _changed(made(SOUND), tmp_path, guarantees=None)
+    assert verify(folder, processes=1).verdict is Verdict.PASS
+    shutil.rmtree(folder / "consume" / "partition=2")
+    document = verify(folder, processes=1)
+
+    assert (document.verdict, document.exit_code) == (Verdict.FAIL, ExitCode.GUARANTEE_BROKEN)
+    assert {"none allowed"} == {f.limit for f in document.findings}
+
+
+def test_no_line_says_pass_of_what_was_lost(made: Made, tmp_path: Path) -> None:
+    """A loss that was allowed says so, and one that nobody asked about is not judged instead of passed."""
+    said = {}
+    for name, asked in (
+        ("allowed", {"name": "no_loss", "allowed": 16}),
+        ("unasked", {"name": "no_duplicates"}),
+    ):
+        folder = _changed(made(SMALL), tmp_path / name, guarantees=[asked])
+        said[name] = next(line for line in lines(verify(folder, processes=1)) if "no_loss" in line)
+
+    assert said["allowed"].startswith("PASS no_loss: Within the 16 allowed: 16 of")
+    assert said["unasked"].startswith("NOT JUDGED no_loss: Nobody asked for it: 16 of")
 
 
 def test_what_was_only_announced_is_no_stranger(made: Made, tmp_path: Path) -> None:
@@ -190,8 +227,10 @@ def test_the_document_is_written_where_the_records_are(made: Made, tmp_path: Pat
 
 
 def _changed(folder: Path, place: Path, **context: object) -> Path:
-    """A copy of the folder with another context."""
+    """A copy of the folder with another context, without the keys that are None."""
     copy = shutil.copytree(folder, place / "copy")
     told = json.loads((folder / "records.json").read_text()) | context
-    (copy / "records.json").write_text(json.dumps(told))
+    (copy / "records.json").write_text(
+        json.dumps({key: value for key, value in told.items() if value is not None})
+    )
     return copy

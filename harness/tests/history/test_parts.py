@@ -89,6 +89,25 @@ def test_a_line_that_is_damaged_in_the_middle_is_refused(tmp_path: Path) -> None
         joined(folder)
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        (b'"offset":3', b'"offset":"3"', "line 2 is damaged: offset: Input should be a valid integer"),
+        (b'"offset":3', b'"offset":3,"offset":4', "line 2 is damaged: offset: it is given twice"),
+    ],
+)
+def test_a_part_is_read_as_strictly_as_a_whole_history(
+    tmp_path: Path, was: bytes, now: bytes, said: str
+) -> None:
+    """Line and field are named, as those of a file that somebody else wrote."""
+    folder = written(tmp_path / "one", client=[ASKED, ENDED])
+    path = folder / "client.jsonl"
+    path.write_bytes(path.read_bytes().replace(was, now))
+
+    with pytest.raises(EvidenceError, match=said):
+        joined(folder)
+
+
 def test_a_sealed_history_is_the_same(tmp_path: Path) -> None:
     """``seal`` puts one file in the place of the parts, and both read alike."""
     written(tmp_path / "one", a=[ASKED, ENDED], b=[Fence(partition=0, end=4, stable=4)])

@@ -15,7 +15,8 @@ from harness import cli
 from harness.bundle import fixtures
 from harness.errors import BadInput
 from harness.ledger.evidence import Archive, Evidence, Objects
-from harness.lives.record import life, parse
+from harness.lives.find import find
+from harness.lives.names import parse
 from harness.lives.steps import Step
 from harness.model import Outcome, PipelinePlanned
 from harness.rundir import RunDirectory
@@ -28,7 +29,7 @@ LOST = "0/0/840"
 
 def told(evidence: Evidence, record: str) -> dict[str, Step]:
     """The steps of a record by hop; of two the last."""
-    return {step.hop: step for step in life(evidence, parse(record)).steps}
+    return {step.hop: step for step in find(evidence, parse(record)).steps}
 
 
 def test_a_record_that_was_kept_is_told_from_plan_to_log() -> None:
@@ -77,7 +78,7 @@ def test_what_was_refused_or_never_answered_says_what_that_means(
 def test_a_copy_is_a_second_place() -> None:
     """A record that lies at two offsets is read back twice."""
     evidence = Story().acked(0, offset=0).read(0, offset=0).read(0, offset=1).evidence()
-    found = [step.said for step in life(evidence, parse("1/0/0")).steps if step.hop == "read back"]
+    found = [step.said for step in find(evidence, parse("1/0/0")).steps if step.hop == "read back"]
 
     assert ["partition 0, offset 0, whole", "partition 0, offset 1, whole"] == found
 
@@ -118,14 +119,15 @@ def test_an_unknown_record_says_which_there_are(record: str, why: str) -> None:
     evidence = Story().acked(0, 5, offset=0).read(0, 5, offset=0).evidence()
 
     with pytest.raises(BadInput, match=why):
-        life(evidence, parse(record))
+        find(evidence, parse(record))
 
 
 @pytest.mark.parametrize(
-    "written", ["", "1", "1/2", "1/2/3/4", "-1/0/0", "a/b/c", "1/0/٣", f"1/0/{'9' * 30}"]
+    "written",
+    ["", "1", "1/2", "1//2/3", "x/orders/0/1", "1/orders/0", "-1/0/0", "a/b/c", "1/0/٣", f"1/0/{'9' * 30}"],
 )
 def test_an_impossible_record_is_bad_input(written: str) -> None:
-    """What is no PRODUCER/PARTITION/SEQUENCE is refused with the form."""
+    """What is neither form is refused, with both."""
     with pytest.raises(BadInput, match="is not a record"):
         parse(written)
 
@@ -141,7 +143,7 @@ def test_every_attempted_record_is_found_at_its_offset(sequence: int, sizes: lis
     batch = max((sum(sizes[:n]) for n in range(len(sizes)) if sum(sizes[:n]) <= sequence), default=0)
     if sequence >= first:
         with pytest.raises(BadInput):
-            life(story.evidence(), parse(f"1/0/{sequence}"))
+            find(story.evidence(), parse(f"1/0/{sequence}"))
         return
     assert (
         f"offset {batch * 2 + sequence - batch}"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.report.bounds import injections, most_likely_share, phrase, sentence
+from harness.bounds import bounded, injections, most_likely_share, percent_up, share_up
+from harness.findings import Bound
+from harness.report.bounds import phrase, sentence, together
+from harness.report.junit import junit
 from harness.report.terminal import summary_lines
 from harness.tests.report.build import broken, document
 
@@ -54,3 +57,44 @@ def test_no_fault_says_so() -> None:
 def test_nothing_held_says_nothing() -> None:
     """A run without a guarantee that held has no bound."""
     assert sentence(document(findings=[], verdict="UNKNOWN", exit_code=2)) == ""
+
+
+@pytest.mark.parametrize("clean", range(1, 400))
+def test_a_bound_is_never_written_smaller_than_it_is(clean: int) -> None:
+    """Rounded up to a thousandth and by no more than that, in JSON and in words alike."""
+    share = most_likely_share(clean)
+    up = share_up(share)
+
+    assert share <= up < share + 0.001
+    assert share_up(up) == up
+    assert percent_up(share) == percent_up(up) == f"{up * 100:.1f} %"
+
+
+def test_run_json_has_it_beside_its_verdict_and_each_guarantee_that_held() -> None:
+    """A broken guarantee and a budget have none; nor has a run of which nothing held."""
+    whole, failed = bounded(document()), bounded(broken())
+    nothing = bounded(document(findings=[], verdict="UNKNOWN", exit_code=2))
+    said = Bound(injections=2, at_most=0.777)
+
+    assert (whole.bound, failed.bound, nothing.bound) == (said, said, None)
+    assert [each.bound for each in whole.findings] == [said] * 4 + [None] * 3
+    assert [each.bound for each in failed.findings] == [None] + [said] * 3 + [None] * 3
+    assert bounded(document(faults=[], recovery=[])).bound == Bound(injections=0, at_most=None)
+
+
+def test_junit_writes_it_beside_each_case_that_held() -> None:
+    """As output of the case, and once for the suite; a broken guarantee has none."""
+    written = junit(document())
+
+    assert written.count("<system-out>0 of 2 injections, 95 %: ≤ 77.7 %</system-out>") == 4
+    assert f'name="bound" value="{sentence(document())}"' in written
+    assert junit(broken()).count("95 %: ≤") == 3
+
+
+def test_an_allowed_violation_proves_no_bound() -> None:
+    """A run whose only guarantee passed with a violation that was allowed proved nothing of the next."""
+    excused = document().findings[0].model_copy(update={"violations": 1})
+    run = document(findings=[excused.model_dump()])
+
+    assert (together([run]).bound, together([run]).left_out) == (None, 1)
+    assert together([run, document()]).bound == Bound(injections=2, at_most=0.777)

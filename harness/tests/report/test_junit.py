@@ -32,8 +32,8 @@ def parsed(text: str) -> ET.Element:
 
 
 def result(case: ET.Element) -> str:
-    """What a CI system makes of one case."""
-    return next((child.tag for child in case), "passed")
+    """What a CI system makes of one case; what a case writes is no result."""
+    return next((child.tag for child in case if child.tag != "system-out"), "passed")
 
 
 @unhurried

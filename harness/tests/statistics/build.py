@@ -32,12 +32,14 @@ def a_run(
     **changes: object,
 ) -> RunDocument:
     """Store one run named *name*; a verdict of FAIL is one that broke a guarantee."""
+    told = {} if verdict == "FAIL" else {"verdict": verdict}
     made = (broken if verdict == "FAIL" else document)(
         run_id=name,
         started_at=started or name,
         recovery=(recovery(first_ack),),
         latency={"steady": LatencyRow(count=9_000, p50_ms=2.0, p99_ms=p99, p999_ms=None, max_ms=99.0)},
         environment={"parts": {}, "host": {}, "effective": {}, "settings": dict(settings or {})},
+        **told,
         **changes,
     )
     directory = RunDirectory.create(folder, name)

@@ -226,7 +226,30 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path) -> None:
     assert ExitCode.BUDGET_MISSED is text.return_value
     assert told["exit_code"] == 3
     assert told["sentence"] in text.output
-    assert "0 of 12 faults broke a guarantee: at most 22% of such do (95 %)" in text.output
+    assert "0 of 12 injections broke what held: with 95 % confidence at most 22.1 %" in text.output
+    assert told["sides"]["A"]["faults"]["bound"] == {"injections": 12, "at_most": 0.221}
+
+
+@pytest.mark.parametrize("unknown", [2, 3])
+def test_a_run_that_is_unknown_proves_nothing_of_faults(tmp_path: Path, unknown: int) -> None:
+    """Of three runs with two injections each those that are UNKNOWN are left out of n, and that is said."""
+    a = runs(tmp_path / "a", CALM[: 3 - unknown])
+    runs(a, CALM[:unknown], start=2, verdict="UNKNOWN", exit_code=2)
+    faults = json.loads(words.as_json(held(a, runs(tmp_path / "b", CALM, start=1))))["sides"]["A"]["faults"]
+
+    assert faults["left_out"] == unknown
+    assert f"{unknown} runs that proved nothing left out" in faults["said"]
+    assert faults["bound"] == ({"injections": 2, "at_most": 0.777} if unknown == 2 else None)
+
+
+def test_a_side_that_broke_a_guarantee_has_no_bound(tmp_path: Path) -> None:
+    """One broken run among six: nothing is said of the other injections."""
+    a = runs(tmp_path / "a", CALM)
+    a_run(a, "20260199-broken", verdict="FAIL")
+    faults = json.loads(words.as_json(held(a, runs(tmp_path / "b", CALM, start=1))))["sides"]["A"]["faults"]
+
+    assert (faults["bound"], faults["broken"], faults["left_out"]) == (None, 1, 0)
+    assert faults["said"] == "1 run broke a guarantee: no bound holds"
 
 
 @pytest.mark.parametrize("asked", ["nowhere", "nowhere/*"])

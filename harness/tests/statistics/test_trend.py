@@ -148,3 +148,15 @@ def test_the_command_is_no_gate(tmp_path: Path) -> None:
     assert told["sentence"] in text.output
     assert told["rules"]["window"] == 20
     assert "0 changes." in text.output
+    assert told["stories"][0]["faults"]["said"] in text.output
+
+
+def test_every_story_says_what_its_faults_prove(tmp_path: Path) -> None:
+    """Two injections in each of fifteen nights that passed; one that is UNKNOWN adds none, and is said."""
+    a_run(nights(tmp_path, 10.0) / "nightly", "20260301-q", verdict="UNKNOWN", exit_code=2)
+    lines = list(trend_words.as_text(trend(history(tmp_path))))
+
+    assert (
+        "  0 of 30 injections broke what held: with 95 % confidence at most 9.6 % of such injections would; "
+        "1 run that proved nothing left out"
+    ) in lines

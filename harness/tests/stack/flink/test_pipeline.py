@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import bundle
+from harness.checkers.steadiness import CHECKPOINTS
 from harness.errors import StackError
 from harness.stack.definition import read_definition
 from harness.stack.flink.pipeline import SAVEPOINTS, Pipeline, Settled, Start
@@ -206,6 +207,13 @@ def test_patience_grows_with_the_interval_of_checkpoints(
 ) -> None:
     """Four intervals, or pauses where those are longer, beside what the work takes."""
     assert Kept(stack, **settings).pipeline.settle_s == expected
+
+
+def test_what_the_cluster_was_told_of_checkpoints_is_told() -> None:
+    """A run keeps it, for a recovery is judged by it years later: the stack's file, then ``--set``."""
+    told = Kept("edge", **{"flink__config__execution.checkpointing.interval": "7s"}).pipeline.effective
+
+    assert ("7s", "500ms") == tuple(told[name] for name in CHECKPOINTS)
 
 
 def test_checkpoints_that_are_rare_are_waited_for() -> None:
