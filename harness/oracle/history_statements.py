@@ -94,7 +94,11 @@ CREATE TABLE known AS
 WITH newest AS (
     SELECT h.lies AS log, a."key", max(h."offset") AS at
     FROM handed h JOIN attempted a USING (log, producer, seq)
-    WHERE a."key" IS NOT NULL GROUP BY ALL),
+    WHERE a."key" IS NOT NULL GROUP BY ALL
+    UNION ALL
+    SELECT log, "key", told FROM attempted
+    WHERE tombstone AND due AND told IS NOT NULL AND "key" IS NOT NULL),
+latest AS (SELECT w.log, w."key", max(w.at) AS at FROM newest w GROUP BY ALL),
 seen AS (
     SELECT log, producer, seq, max("offset") AS at, bool_or(committed) AS committed,
            bool_or(op IN (SELECT op FROM last_looks)
@@ -115,17 +119,23 @@ SELECT a.*, s.at IS NOT NULL AS seen, coalesce(s.committed, false) AS seen_commi
 FROM attempted a
 LEFT JOIN seen s USING (log, producer, seq)
 LEFT JOIN extents e ON e.log = a.log
-LEFT JOIN newest n ON n.log = a.log AND n."key" = a."key"
+LEFT JOIN latest n ON n.log = a.log AND n."key" = a."key"
+"""
+
+MISSED = """
+CREATE TABLE missed AS
+SELECT *,
+       NOT seen_committed AND (whole_committed OR (tries = 1 AND passed_committed)) AS hidden
+FROM known
+WHERE NOT coalesce(superseded, false)
+  AND NOT ((SELECT cleanup FROM settings) = 'delete' AND first > 0
+           AND (place IS NULL OR (place < first AND NOT (NOT seen AND place_passed))))
 """
 
 LOST = """
-SELECT log, producer, seq FROM known
+SELECT log, producer, seq FROM missed
 WHERE due
-  AND ((NOT "left" AND (passed OR whole OR coalesce(told < first OR told >= stop, false)))
-       OR (NOT seen_committed AND (whole_committed OR (tries = 1 AND passed_committed))))
-  AND NOT coalesce(superseded, false)
-  AND NOT ((SELECT cleanup FROM settings) = 'delete' AND first > 0
-           AND (place IS NULL OR (place < first AND NOT (NOT seen AND place_passed))))
+  AND ((NOT "left" AND (passed OR whole OR coalesce(told < first OR told >= stop, false))) OR hidden)
 """
 
 PHANTOM = """
@@ -160,11 +170,11 @@ WITH held AS (
 sizes AS (
     SELECT h.transaction, count(*) AS members, count(*) FILTER (h.holds AND k.seen) AS present
     FROM held h JOIN known k USING (log, producer, seq) GROUP BY h.transaction)
-SELECT k.log, k.producer, k.seq FROM held h
-JOIN known k USING (log, producer, seq)
+SELECT m.log, m.producer, m.seq FROM held h
+JOIN missed m USING (log, producer, seq)
 JOIN fates f ON f.transaction = h.transaction JOIN sizes z ON z.transaction = h.transaction
-WHERE f.fate = 'committed' AND h.holds AND NOT k.seen AND NOT coalesce(k.superseded, false)
-  AND (k.passed OR k.whole) AND z.present > 0
+WHERE f.fate = 'committed' AND h.holds AND z.present > 0
+  AND ((NOT m.seen AND (m.passed OR m.whole)) OR m.hidden)
 UNION ALL
 SELECT NULL, NULL, NULL FROM ends e
 JOIN fates f ON f.transaction = e.transaction LEFT JOIN sizes z ON z.transaction = e.transaction
@@ -172,9 +182,7 @@ WHERE f.fate = 'committed' AND e.records > coalesce(z.members, 0)
   AND NOT EXISTS (SELECT log FROM logs EXCEPT SELECT log FROM whole WHERE kind = 'any')
 """
 
-TABLES = (
-    *(HANDED, ENDED, FATES, TRIED, ATTEMPTED, LAST_LOOKS, EXTENTS, THROUGH, WHOLE, KNOWN),
-)  # fmt: skip
+TABLES = (HANDED, ENDED, FATES, TRIED, ATTEMPTED, LAST_LOOKS, EXTENTS, THROUGH, WHOLE, KNOWN, MISSED)
 CLAIMS = {
     "lost": LOST,
     "phantom": PHANTOM,
