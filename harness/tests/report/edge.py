@@ -61,6 +61,17 @@ def edge_document(**changes: object) -> RunDocument:
     return document(**(base | changes))
 
 
+_HOPS = {
+    "inputs": schema.INPUTS,
+    "results": schema.RESULTS,
+    "placed": schema.PLACED,
+    "archive": schema.ARCHIVE,
+    "objects": schema.OBJECTS,
+    "scrapes": schema.SCRAPES,
+}
+"""The page shows what was counted: no row is needed."""
+
+
 def edge(out: Path, *, vector: bool = False) -> RunDirectory:
     """Write the whole run directory; with *vector* the metrics hop was executed too."""
     directory = build(out, edge_document())
@@ -68,6 +79,9 @@ def edge(out: Path, *, vector: bool = False) -> RunDirectory:
     for event in _events(vector=vector):
         log.append(event)
     log.close()
+    for name, columns in _HOPS.items():
+        tables.TableWriter(directory.ledger, name, columns).close()
+        tables.seal(directory.ledger, name, columns)
     (directory.samples / "samples.parquet").unlink()
     writer = tables.TableWriter(directory.samples, "samples", schema.SAMPLES)
     for row in _samples(Shape().seconds, vector=vector):
