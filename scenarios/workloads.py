@@ -70,8 +70,8 @@ def test_copies_take_every_input_once(run: Run) -> None:
 
 @scenario(nightly=True)
 def test_a_group_begins_where_it_stood(run: Run) -> None:
-    """A new owner of a partition begins where its group had committed, though the coordinator died."""
-    with run.workload(group()):
+    """A new owner begins where its group had committed, and soon, though the coordinator died."""
+    with run.workload(group(fresh_s=60)):
         run.hold_steady(seconds=8)
         with run.inject(kill(coordinator_of("group")), seconds=15) as killed:
             run.require(killed.observed)

@@ -72,6 +72,12 @@ def test_deleted_values_are_found(run: Run) -> None:
     _play(run, compacted(wrong="forgets"))
 
 
+@scenario(expect="broken", guarantees=[no_anomaly("lag")], nightly=True)
+def test_records_that_wait_for_a_dead_member_are_found(run: Run) -> None:
+    """What a member that froze had to read waits until its session has run out: longer than a second."""
+    _play(run, group(fresh_s=1), seconds=20)
+
+
 @scenario(expect="broken", guarantees=[no_anomaly("lost")], nightly=True)
 def test_acks_one_loses_what_readers_had_seen(run: Run) -> None:
     """With acks=1 a leader cut off from its followers shows records that its successor never had."""

@@ -60,6 +60,7 @@ class WorkloadOptions(TypedDict, total=False):
     keys: int
     upset_every: float
     watched: bool
+    fresh_s: float
     client: Mapping[str, str]
     topic_config: Mapping[str, str]
     wrong: Wrong
@@ -76,6 +77,7 @@ class Workload(Frozen):
         upset_every: seconds between two upsets on purpose (a client is killed, or frozen until another one
             has taken its place, or leaves); 0: none.
         watched: whether readers read along while the clients write; all is read once more in the end.
+        fresh_s: seconds that a visible record may wait for who reads; nothing is said of that unless given.
         client: settings of those that write, over the workload's own.
         topic_config: settings of its topics, over the workload's own.
         wrong: what is done wrong on purpose.
@@ -90,6 +92,7 @@ class Workload(Frozen):
     keys: int = Field(default=20, ge=2)
     upset_every: float = Field(default=4.0, ge=0)
     watched: bool = True
+    fresh_s: float | None = Field(default=None, gt=0)
     client: dict[str, str] = {}
     topic_config: dict[str, str] = {}
     wrong: Wrong = ""
@@ -113,7 +116,8 @@ class Workload(Frozen):
     def proves(self) -> tuple[AnomalyName, ...]:
         """The anomalies that its history must have something to compare for."""
         idempotent = self.client.get("enable.idempotence", "true") == "true"
-        return PROVES[self.form] if idempotent else ("lost", "phantom")
+        fresh: tuple[AnomalyName, ...] = ("lag",) if self.fresh_s else ()
+        return (*PROVES[self.form], *fresh) if idempotent else ("lost", "phantom")
 
     @property
     def topic_settings(self) -> dict[str, str]:
@@ -137,6 +141,7 @@ class Workload(Frozen):
             cleanup="compact" if self.form == "compacted" else "keep",
             conserved=self.form == "transfers",
             transaction_version=transaction_version,
+            fresh_ns=round(self.fresh_s * 1e9) if self.fresh_s else None,
         )
 
 

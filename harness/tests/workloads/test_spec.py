@@ -20,6 +20,7 @@ from harness.workloads.spec import PROVES, Form
         ({"rate": -1}, "rate of transfers"),
         ({"keys": 1}, "keys of transfers"),
         ({"speed": 3}, "speed of transfers"),
+        ({"fresh_s": 0}, "fresh_s of transfers"),
         ({"wrong": "commits_ahead"}, "has nobody for wrong='commits_ahead'"),
     ],
 )
@@ -51,6 +52,16 @@ def test_the_history_is_judged_by_what_its_clients_do() -> None:
     assert not transactions().history(transaction_version=1).conserved
     assert compacted().history(transaction_version=1).cleanup == "compact"
     assert compacted().topic_settings["cleanup.policy"] == "compact"
+
+
+def test_how_long_records_may_wait_is_judged_where_it_is_asked() -> None:
+    """A bound in seconds is one in the history, and then there has to be something to compare for it."""
+    bound, free = group(fresh_s=1.5), group()
+
+    assert bound.history(transaction_version=2).fresh_ns == 1_500_000_000
+    assert "lag" in bound.proves
+    assert free.history(transaction_version=2).fresh_ns is None
+    assert "lag" not in free.proves
 
 
 def test_every_anomaly_has_a_name_that_scenarios_can_ask_by() -> None:
