@@ -64,13 +64,18 @@ def _over(error: Exception) -> int:
     """Its session is.
 
     confluent-kafka (2.16) raises a fatal error out of whatever serves callbacks, and goes on to call
-    them with the exception set: then a SystemError comes out, with the fatal error for its cause. What a
-    callback could not write down stays as it was asked: unknown.
+    them with the exception set: then a SystemError comes out, with the fatal error for its cause, or with
+    none if a callback cleared it. What a callback could not write down stays as it was asked: unknown.
     """
-    if isinstance(error, SystemError) and not isinstance(error.__cause__, KafkaException):
+    if isinstance(error, SystemError) and not _of_the_client(error):
         raise error
     _say(f"over: {error.__cause__ or error}")
     return OVER
+
+
+def _of_the_client(error: SystemError) -> bool:
+    cleared = "cimpl." in str(error) and "without setting an exception" in str(error)
+    return cleared or isinstance(error.__cause__, KafkaException)
 
 
 def _made(kit: Kit) -> _Runs | None:

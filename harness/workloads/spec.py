@@ -22,7 +22,24 @@ Wrong = Literal[
     "", "halves", "identities", "skips", "jumps", "sees_open", "commits_ahead", "commits_apart", "forgets"
 ]
 
-_READING: tuple[AnomalyName, ...] = ("lost", "duplicate_log", "phantom", "int_poll_skip", "realtime_offset")
+_READING: tuple[AnomalyName, ...] = (
+    *(
+        "lost",
+        "duplicate_log",
+        "phantom",
+        "int_poll_skip",
+        "int_nonmono_poll",
+        "realtime_offset",
+        "nonmono_send",
+    ),
+    *(
+        "ack_offset_mismatch",
+        "inconsistent_offset",
+        "divergent_readers",
+        "epoch_regression",
+        "read_before_write",
+    ),
+)
 _ENDING: tuple[AnomalyName, ...] = (
     *_READING,
     *("aborted_read", "torn_transaction", "precommitted_read", "zombie_write", "hanging_transaction"),
