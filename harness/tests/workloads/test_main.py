@@ -56,7 +56,7 @@ def test_one_that_refuses_its_settings_ends_badly(tmp_path: Path, capsys: pytest
 
 
 def test_a_fatal_error_that_callbacks_got_in_the_way_of_is_the_end_of_a_session() -> None:
-    """It is the cause of a SystemError, or was cleared on the way; a SystemError of another kind is a defect."""
+    """It is the cause of a SystemError, or was cleared on the way; any other SystemError is a defect."""
     hidden = SystemError("returned a result with an exception set")
     hidden.__cause__ = FATAL
 
