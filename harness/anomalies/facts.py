@@ -302,7 +302,7 @@ class Facts:
 
     @cached_property
     def _settled_end(self) -> Mask:
-        """Of each log, whether nothing was open at its fence, and nothing is known from beyond it."""
+        """Of each log, whether nothing was open at its fence, and nothing was seen beyond it."""
         fences = self.columns.fences
         settled = np.zeros(len(self.columns.names.logs), np.bool_)
         settled[fences.log[fences.stable >= fences.end]] = True
@@ -310,16 +310,16 @@ class Facts:
 
     @cached_property
     def outgrown(self) -> Mask:
-        """Of each log, whether a record was handed out, or a due one acknowledged, at its fence or above.
+        """Of each log, whether a record was handed out at its fence or above.
 
-        Then the fence was taken too early, or the log has lost its end since.
+        Then the fence was taken too early, or the log has lost its end since. An acknowledgement alone says
+        nothing of the kind: it may be wrong, and where it is right the record is lost.
         """
-        got, every, fences = self.columns.deliveries, self.records, self.columns.fences
+        got, fences = self.columns.deliveries, self.columns.fences
         end = np.full(len(self.columns.names.logs), NEVER, np.int64)
         end[fences.log] = fences.end
         beyond = np.zeros(len(end), np.bool_)
         beyond[got.log[got.offset >= end[got.log]]] = True
-        beyond[every.log[every.due & (every.offset >= end[every.log])]] = True
         return beyond
 
     @cached_property

@@ -46,7 +46,7 @@ _GONE = "expired, or superseded under compaction"
 def _unsure(facts: Facts, unseen: int) -> str:
     if unseen:
         return f"{counted(unseen, 'due record')} not seen, and nobody read where they must lie"
-    return "a fence lies below what was acknowledged or handed out" if facts.outgrown.any() else ""
+    return "a fence lies below what was handed out" if facts.outgrown.any() else ""
 
 
 def unfenced(facts: Facts) -> str:

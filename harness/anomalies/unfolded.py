@@ -56,12 +56,7 @@ def unfolded(evidence: Evidence) -> list[Operation]:
         *_attempts(evidence),
         *_announced(evidence),
         *_reads(evidence, fences),
-        *(
-            Fence(
-                partition=each.partition, first=each.first_offset, end=each.end_offset, stable=each.end_offset
-            )
-            for each in fences.values()
-        ),
+        *map(_fence, fences.values()),
     ]
 
 
@@ -130,8 +125,8 @@ def _fences(evidence: Evidence) -> dict[int, Passed]:
 
 
 def _fence(passed: Passed) -> Fence:
-    """A fence that is complete: nothing was open at its end."""
-    end = passed.end_offset
+    """A fence that is complete: nothing was open at its end, and all was read up to its sentinel."""
+    end = passed.sentinel_offset
     return Fence(partition=passed.partition, first=passed.first_offset, end=end, stable=end)
 
 

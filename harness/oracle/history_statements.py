@@ -86,7 +86,6 @@ CREATE TABLE whole AS
 SELECT t.kind, t.log FROM through t JOIN extents e ON e.log = t.log
 WHERE e.stable >= e.stop
   AND NOT EXISTS (SELECT 1 FROM got g WHERE g.log = e.log AND g."offset" >= e.stop)
-  AND NOT EXISTS (SELECT 1 FROM attempted a WHERE a.log = e.log AND a.due AND a.told >= e.stop)
 """
 
 KNOWN = """

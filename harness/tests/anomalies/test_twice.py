@@ -51,7 +51,7 @@ def agree(seed: int, cleanup: Cleanup, change: str) -> None:
     assert said.verdict is Verdict.PASS or not said.compared["records"], said.summary
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(CLEANUPS), st.sampled_from(sorted(CHANGES)))
 def test_both_counts_agree_on_any_history(seed: int, cleanup: Cleanup, change: str) -> None:
     """Correct, with something wrong, or changed legally: both counts and their witnesses are equal."""

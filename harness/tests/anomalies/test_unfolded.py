@@ -55,6 +55,7 @@ def any_of(found: dict[str, int], *names: str) -> bool:
 
 @settings(max_examples=100, deadline=None)
 @example([Batch(0, 1, 2, "holed"), Batch(0, 1, 1, "fine")], Reading(again=0, in_runs=False))
+@example([Batch(0, 1, 1, "lost"), Batch(0, 1, 1, "misplaced")], Reading(again=0, in_runs=False))
 @given(batches(LEGAL * 2 + ONCE), WHOLE)
 def test_both_agree_on_what_is_lost_repeated_or_made_up(drawn: list[Batch], reading: Reading) -> None:
     """Of a log read to its end: as many lost records, and the same kinds of trouble."""

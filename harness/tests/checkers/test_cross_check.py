@@ -45,7 +45,7 @@ def agreement(drawn: list[Batch], reading: Reading) -> Finding:
     return cross_check.check(evidence, found(evidence), recount)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(batches(EVERY_FATE), ANYHOW)
 def test_both_counts_agree_on_any_history(drawn: list[Batch], reading: Reading) -> None:
     """Whatever was attempted, lost, repeated, damaged or left unread, both counts and witnesses are equal."""
