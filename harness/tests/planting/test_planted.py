@@ -20,9 +20,9 @@ OF_RUNS = {"a history's fence missing", "readers that stopped short"}
 UNSEEN = {"an absent attempt told as ok", "an aborted transaction told as committed"}
 """They need records without keys, which no later record of one excuses, and that nobody was handed."""
 
-WORLDS = tuple(world(seed) for seed in range(6))
-COMPACTED = tuple(world(seed, cleanup="compact") for seed in range(6))
-OTHERS = (*(world(seed, cleanup="delete", skew_ns=3) for seed in range(6)), *COMPACTED)
+WORLDS = tuple(world(seed) for seed in range(3))
+COMPACTED = tuple(world(seed, cleanup="compact") for seed in range(3))
+OTHERS = (*(world(seed, cleanup="delete", skew_ns=3) for seed in range(3)), *COMPACTED)
 
 
 def unseen(told: Told) -> Told:
