@@ -44,6 +44,21 @@ PRESENCE: dict[str, tuple[Telling, dict[str, int]]] = {
         lambda: Story().send(0, outcome="fail").send(0, 0).poll(0, 2, (0, 0), (1, 0)).fence(2),
         {"duplicate_log": 1},
     ),
+    "the log ends below it, and was not read to its end": (
+        lambda: Story().send(0, 0).send(1, 5).poll(0, 1, (0, 0)).fence(3),
+        {"lost": 1},
+    ),
+    "refused, sent again, and there twice for a reader of everything": (
+        lambda: (
+            Story()
+            .reads(9, isolation="uncommitted")
+            .send(0, outcome="fail")
+            .send(0, 0)
+            .poll(0, 2, (0, 0), (1, 0))
+            .fence(2)
+        ),
+        {"duplicate_log": 1},
+    ),
     "aborted, sent again, and shown twice to readers of committed records": (
         lambda: (
             in_transaction("abort").send(0, 3, transaction="u").ends("u").poll(0, 5, (0, 0), (3, 0)).fence(5)
