@@ -116,3 +116,13 @@ def test_duplicates_are_excused_where_the_settings_permit_them(
 
     assert found is not None
     assert (found.verdict, found.excused) == (Verdict.PASS, {rule: 1})
+
+
+def test_one_reader_alone_cannot_disagree() -> None:
+    """Only offsets that several readers were handed are compared; with one reader there is nothing to say."""
+    alone = both(Story()).poll(0, 2, (0, 0), (1, 1))
+    assert alone.finding("divergent_readers") is None
+
+    found = alone.poll(0, 1, (0, 0), reader=8).finding("divergent_readers")
+    assert found is not None
+    assert found.compared["offsets of several readers"] == 1
