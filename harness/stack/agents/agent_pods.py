@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from harness.errors import NotExpressible, StackError
-from harness.stack.agents.agent import NOTES
 from harness.stack.agents.agents import AGENT, Agent, beating
+from harness.stack.agents.notes import FOLDER
 from harness.stack.agents.remote import Placed, RemoteNode
 from harness.stack.kubernetes.api import Api
 from harness.stack.kubernetes.owned import Manifest, run_label, stamped
@@ -138,7 +138,7 @@ class ThroughAgents:
             "command": [*AGENT, "keep"],
             "securityContext": {"privileged": True, "runAsUser": 0},
             "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
-            "volumeMounts": [{"name": "notes", "mountPath": str(NOTES)}],
+            "volumeMounts": [{"name": "notes", "mountPath": str(FOLDER)}],
         }
         spec = {
             "nodeName": machine,

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.stack.agents import agent, filling, pod_proc, pod_signals
-from harness.stack.agents.agent import Notes, Serving, answered, keep, serve, undo
+from harness.stack.agents import agent, filling, networks, pod_proc, pod_signals, serving
+from harness.stack.agents.agent import keep, undo
+from harness.stack.agents.notes import Notes
+from harness.stack.agents.serving import Serving, answered, serve
 from harness.waiting import NotYet, wait_for
 
 UID = "0a1b2c3d-1111-2222-3333-444455556666"
@@ -186,7 +188,7 @@ def test_the_network_of_the_machine_is_nobodys(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_connection_is_tried_from_the_pods_network(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that listens connects, one that does not, does not."""
-    monkeypatch.setattr(agent, "_network", lambda _pod: Path("/proc/self/ns/net"))
+    monkeypatch.setattr(serving, "network", lambda _pod: Path("/proc/self/ns/net"))
     if os.geteuid():
         monkeypatch.setattr("harness.stack.namespaces.syscalls.setns", lambda _fd, _kind: None)
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -215,13 +217,13 @@ def test_a_network_is_looked_up_once_for_each_of_its_processes(monkeypatch: pyte
         asked.append(uid)
         return Path(f"/proc/{holder.pid}/ns/net")
 
-    monkeypatch.setattr(agent, "network_of", look_up)
-    monkeypatch.setattr(agent, "_networks", {})
-    assert agent._network(UID) == agent._network(UID) == Path(f"/proc/{holder.pid}/ns/net")
+    monkeypatch.setattr(networks, "network_of", look_up)
+    monkeypatch.setattr(networks, "_networks", {})
+    assert networks.network(UID) == networks.network(UID) == Path(f"/proc/{holder.pid}/ns/net")
     assert asked == [UID]
     holder.kill()
     holder.wait()
-    agent._network(UID)
+    networks.network(UID)
 
     assert asked == [UID, UID]
 
@@ -299,7 +301,7 @@ def test_turns_end_when_nobody_asks_any_more(
     notes: Notes, busy: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever undoes what is noted lets it continue; an agent that went on would stop it again."""
-    monkeypatch.setattr(agent, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("harness.stack.agents.serving.LEASE_SECONDS", 0.5)
     serving = Serving(notes)
     notes.beat()
     answered(serving, json.dumps({"id": 7, "do": "starve", **of(busy), "share": 0.3}))

@@ -18,10 +18,11 @@ from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.starve import Starvation
 from harness.faults.traffic import Way, arrived, can_speak
 from harness.stack.agents import agents
-from harness.stack.agents.agent import Notes, Serving, answered
 from harness.stack.agents.agents import Agent, beating
+from harness.stack.agents.notes import Notes
 from harness.stack.agents.pod_proc import start_ticks
 from harness.stack.agents.remote import Placed, RemoteNode, RemoteProcess, main_process
+from harness.stack.agents.serving import Serving, answered
 from harness.stack.agents.turns import Turned
 from harness.stack.kubernetes.lines import LineStream, output_of
 from harness.stack.namespaces.netns import Observer
@@ -228,7 +229,7 @@ def test_commands_run_where_the_node_is(agent: Agent) -> None:
 @pytest.fixture
 def pod_here(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> RemoteNode:
     """A pod whose network is this process's own."""
-    monkeypatch.setattr("harness.stack.agents.agent._network", lambda _pod: Path("/proc/self/ns/net"))
+    monkeypatch.setattr("harness.stack.agents.serving.network", lambda _pod: Path("/proc/self/ns/net"))
     monkeypatch.setattr("harness.stack.namespaces.syscalls.setns", lambda _fd, _kind: None)
     return RemoteNode("edge-kafka-0", "broker", (9092,), "ns", lambda: Placed(UID, "127.0.0.1", agent))
 
