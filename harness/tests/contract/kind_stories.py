@@ -37,18 +37,22 @@ from harness.tests.contract.storing import stored
 Told = dict[str, object]
 
 
+def _api() -> Api:
+    """A client of its own of the stack's namespace."""
+    kubernetes = stored("kind").definition.kubernetes
+    assert kubernetes is not None
+    return Api(Path(os.environ["HARNESS_KUBECONFIG"]).read_text(encoding="utf-8"), kubernetes.namespace)
+
+
 @contextlib.contextmanager
 def stack_in(folder: Path) -> Iterator[BootedStack]:
     """Three brokers and an object store as pods."""
     prepared = stored("kind")
     (folder / "logs").mkdir(parents=True)
     marks = {name: os.environ[name] for name in ("HARNESS_RUN", "HARNESS_DIR", "HARNESS_CLUSTER")}
-    kubeconfig = Path(os.environ["HARNESS_KUBECONFIG"]).read_text(encoding="utf-8")
-    assert prepared.definition.kubernetes is not None
-    namespace = prepared.definition.kubernetes.namespace
-    api = Api(kubeconfig, namespace)
+    api = _api()
     parts = Parts(delays=delays_here(prepared.definition.toxiproxy.binary))
-    with SizedClaims(Api(kubeconfig, namespace)) as claims, booted(
+    with SizedClaims(_api()) as claims, booted(
         prepared.definition, prepared.folder, prepared.software, parts,
         logs=folder / "logs", environment=marks, api=api,
         grip=OwnMachine(marks["HARNESS_RUN"], api, KindMachines(), volumes=claims),
@@ -99,9 +103,7 @@ def denied(folder: Path, _given: dict[str, object]) -> Told:
     """A broker denied every connection: by the cluster's own network, and by one that certainly obeys."""
     with injector_in(folder) as (stack, injector):
         own = _one(injector, deny(broker(3)))
-        namespace = stored("kind").definition.kubernetes
-        assert namespace is not None
-        api = Api(Path(os.environ["HARNESS_KUBECONFIG"]).read_text(encoding="utf-8"), namespace.namespace)
+        api = _api()
         with enforcing(api, stack.nodes):
             obeyed = _one(injector, deny(broker(3)))
         left = [each["metadata"]["name"] for each in api.every(VERSION, KIND)]
@@ -120,9 +122,10 @@ def cut_until_killed(folder: Path, _given: dict[str, object]) -> Told:
 
 
 def hurt_until_killed(folder: Path, _given: dict[str, object]) -> Told:
-    """A full disk, a small limit and a store that refuses, until somebody kills this process."""
-    specs = (disk_full(broker(3)), limit_cpu(broker(2), milli=300), s3_refuses())
+    """A full disk, a small limit, a store that refuses and a policy, until somebody kills this process."""
+    specs = (disk_full(broker(3)), limit_cpu(broker(2), milli=300), s3_refuses(), deny(broker(1)))
     with injector_in(folder) as (stack, injector), contextlib.ExitStack() as faults:
+        faults.enter_context(enforcing(_api(), stack.nodes))
         injected = [faults.enter_context(injector.inject(spec)) for spec in specs]
         store = next(node for node in stack.nodes.values() if node.role == "s3")
         told: Told = {

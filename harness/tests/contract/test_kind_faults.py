@@ -101,12 +101,13 @@ def test_a_cut_ends_with_its_lease_when_the_harness_is_killed(tmp_path: Path) ->
 
 
 def test_what_a_killed_harness_left_is_undone_by_its_watchdog(tmp_path: Path) -> None:
-    """A disk has its room back, a pod its limits, the store its clients; heal takes all of it away after."""
+    """A disk has its room back, pods their limits and their network, the store its clients; heal ends it."""
     folder = tmp_path / "run"
     with told_by("hurt_until_killed", folder, {}) as teller:
         told = wait_for(lambda: _told(folder / "hurt.json"), what="the faults", seconds=400, every=0.1)
-        assert len(told["proofs"]) == 3, told
+        assert len(told["proofs"]) == 4, told
         assert machine_disks.broken(MACHINES)
+        assert policies()
         assert resizing.limited(KUBECTL)
         teller.kill()
         killed = MONOTONIC.now()
@@ -122,9 +123,16 @@ def test_what_a_killed_harness_left_is_undone_by_its_watchdog(tmp_path: Path) ->
 def _undone(told: dict[str, list[str]]) -> None:
     left = [disk.name for disk in machine_disks.broken(MACHINES)]
     left += [pod["metadata"]["name"] for pod in resizing.limited(KUBECTL)]
+    left += policies()
     left += [] if _answers(*told["pod"], *told["store"]) else ["the store"]
     if left:
         raise NotYet(f"not yet: {', '.join(left)}")
+
+
+def policies() -> list[str]:
+    """The NetworkPolicies of whatever namespace."""
+    argv = [*KUBECTL, "get", "networkpolicies", "--all-namespaces", "--output", "name"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
 
 
 def _answers(pod: str, address: str, port: str) -> bool:
