@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.report import charts, pipeline_charts
 from harness.report.canvas import NARROW, WIDE
@@ -67,7 +67,7 @@ def _twice(draw: Callable[[str, T, int], Markup], shown: T | None) -> tuple[Mark
 
 def environment() -> Environment:
     """The templates of this folder, under the rules above."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -75,6 +75,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["breakable"] = _breakable
+    return made
+
+
+def _breakable(name: str) -> Markup:
+    """A name of several words, which may go on in the next line after each of them, and nowhere else."""
+    return Markup("_<wbr>").join(escape(word) for word in visible(name).split("_"))
 
 
 def _cleaned(value: object) -> object:

@@ -18,7 +18,7 @@ from harness.tests.report.build import Shape, broken, build, document
 from harness.tests.report.generated import HOSTILE, documents, texts
 
 TEMPLATES = Path(__file__).parents[2] / "report" / "templates"
-VOID = {"meta", "br", "col", "img", "circle", "path", "rect", "line"}
+VOID = {"meta", "br", "wbr", "col", "img", "circle", "path", "rect", "line"}
 
 
 class Page(HTMLParser):
