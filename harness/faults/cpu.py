@@ -3,35 +3,31 @@
 The kubelet tells what it applied; beyond that the kernel is asked. A process of ours joins the group of the
 container and takes all the processor time that it gets: it must get some, no more than the limit, and the
 kernel must count that it throttled the group. For that second the pod shares its limit with it. The process
-carries the mark of a fault; the limits that the pod had stand on the pod itself
+carries the mark of a fault, and on another machine it is its agent's; either way it ends by itself
+(``harness.stack.agents.burning``). The limits that the pod had stand on the pod itself
 (``harness.stack.kubernetes.resizing``).
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from harness.clock import seconds_between
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.faults.observed import FAULT, NODE, PROC, processor_seconds
+from harness.faults.observed import FAULT, NODE
 from harness.faults.pods import OnPods
+from harness.stack.agents import burning
+from harness.stack.agents.burning import Burned, Burnt
 from harness.stack.kubernetes.resizing import UNLIMIT
+from harness.stack.seams import Distant, Unreached
 from harness.waiting import NotYet, wait_for
 
 _APPLIED_S = 30.0
-_BURN_S = 1.0
 _MOST, _SLACK = 1.3, 0.03
 """How much of the limit our process may get at the most; the kernel gives the time out in slices."""
 
 _RESIZE = "kubectl patch --subresource resize pod"
-_GROUPS = Path("/sys/fs/cgroup")
-# It waits until it is in the group, then takes what it gets.
-_BURN = "import sys; sys.stdin.read(1)\nwhile True: pass"
 
 
 @dataclass
@@ -41,10 +37,13 @@ class CpuLimit(OnPods):
     milli: int = 0
     _limited: list[str] = field(default_factory=list)
     _had: dict[str, dict[str, int]] = field(init=False)
-    _burning: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, victim in self.victims.items():
+            if isinstance(victim, Distant | Unreached) and not isinstance(victim, Burned):
+                why = victim.unreached if isinstance(victim, Unreached) else ""
+                raise NotExpressible(f"no process of ours reaches the processor time of {name}", why=why)
         self._had = {name: self.orchestrator.limits(name) for name in self.services}
         lacking = [name for name, had in self._had.items() if not had]
         if lacking:
@@ -104,7 +103,6 @@ class CpuLimit(OnPods):
 
     def heal(self) -> None:
         """Give every pod its limits back; idempotent."""
-        self._end_burning()
         for name in self._limited:
             self.orchestrator.unlimit(name)
 
@@ -129,70 +127,33 @@ class CpuLimit(OnPods):
         return Seen(ok=True, words=told)
 
     def _burnt(self, name: str) -> Seen:
-        group = group_of(self.victims[name].pid)
-        marks = {**os.environ, FAULT: "cpu_limit", NODE: name}
-        argv = [sys.executable, "-I", "-S", "-c", _BURN]
-        burner = subprocess.Popen(argv, stdin=subprocess.PIPE, env=marks)
-        self._burning.append(burner)
+        victim = self.victims[name]
         try:
-            return self._measured(name, group, burner)
-        except OSError as error:
-            return Seen(ok=False, words=f"{group} takes no process: {error}")
-        finally:
-            self._end_burning()
-
-    def _measured(self, name: str, group: Path, burner: subprocess.Popen[bytes]) -> Seen:
-        assert burner.stdin is not None
-        (group / "cgroup.procs").write_text(str(burner.pid))
-        throttled, used, began = throttles(group), processor_seconds(burner.pid), self.clock.now()
-        burner.stdin.write(b"x")
-        burner.stdin.close()
-        self.clock.sleep(_BURN_S)
-        got = (processor_seconds(burner.pid) - used) / seconds_between(began, self.clock.now())
-        return judge(name, self.milli, got, throttles(group) - throttled)
-
-    def _end_burning(self) -> None:
-        for burner in self._burning:
-            burner.kill()
-            burner.wait()
-        self._burning.clear()
+            burnt = victim.burn() if isinstance(victim, Burned) else _here(name, victim.pid)
+        except (OSError, FaultError) as error:
+            return Seen(ok=False, words=f"what the group of {name} gets is not known: {error}")
+        return judge(name, self.milli, burnt)
 
     def _words(self, name: str) -> str:
         return ", ".join(f"{milli}m" for milli in self._had[name].values())
 
 
-def judge(name: str, milli: int, got: float, throttled: int) -> Seen:
-    """Whether a process that took all it got, *got* of a processor, was held to *milli* by the kernel."""
+def judge(name: str, milli: int, burnt: Burnt) -> Seen:
+    """Whether a process that took all it got was held to *milli* by the kernel."""
     most = milli / 1000 * _MOST + _SLACK
-    words = f"a process in the group of {name} got {got:.3f} of a processor, throttled {throttled} times"
-    return Seen(ok=0 < got <= most and throttled > 0, words=words)
+    words = f"a process in the group of {name} got {burnt.got:.3f} of a processor"
+    ok = 0 < burnt.got <= most and burnt.throttled > 0
+    return Seen(ok=ok, words=f"{words}, throttled {burnt.throttled} times")
 
 
-def throttles(group: Path) -> int:
-    """How often the kernel throttled the processes of *group*.
-
-    Raises:
-        OSError: it does not tell.
-    """
-    counts = dict(line.split(maxsplit=1) for line in (group / "cpu.stat").read_text().splitlines())
-    return int(counts["nr_throttled"])
-
-
-def group_of(pid: int, proc: Path = PROC, groups: Path = _GROUPS) -> Path:
-    """The folder of the group that limits the processor time of *pid*, in either version of groups.
+def _here(name: str, pid: int) -> Burnt:
+    """See ``Burned``, on this machine.
 
     Raises:
-        NotExpressible: it is not seen here.
+        NotExpressible: the group is not seen.
+        OSError: the process is gone, or its group takes no process or does not tell.
     """
-    try:
-        lines = (proc / str(pid) / "cgroup").read_text().splitlines()
-    except OSError as error:
-        raise FaultError(f"process {pid} is not running", why=str(error)) from error
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        first = [groups / each for each in (controllers, "cpu") if "cpu" in controllers.split(",")]
-        for place in first or ([groups] if not controllers else []):
-            found = place / path.lstrip("/")
-            if path != "/" and (found / "cpu.stat").is_file():
-                return found
-    raise NotExpressible("not expressible here, because the group that limits a container is not seen")
+    found = burning.group_of(pid)
+    if found is None:
+        raise NotExpressible("not expressible here, because the group that limits a container is not seen")
+    return burning.burn(found, burning.start({**os.environ, FAULT: "cpu_limit", NODE: name}))

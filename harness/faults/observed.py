@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,15 +78,6 @@ def thread_states(pid: int) -> list[str]:
 def context_switches(pid: int) -> int:
     """How often the process's threads were switched: it stands still while they make no progress."""
     return sum(_switches(thread) for thread in _threads(pid))
-
-
-def processor_seconds(pid: int) -> float:
-    """The processor time of all its threads in seconds, those that ended too; 0 when it is gone."""
-    # The number by which clock_getcpuclockid(3) names the processor-time clock of a process.
-    try:
-        return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
-    except OSError:
-        return 0.0
 
 
 def resume(pid: int, ticks: int) -> bool:

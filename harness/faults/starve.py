@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from harness.clock import MONOTONIC, Clock, seconds_between
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.faults.observed import processor_seconds, stat_fields
+from harness.faults.observed import stat_fields
 from harness.faults.reach import Pair
 from harness.faults.serving import serves_in_its_place
 from harness.faults.signals import noted
+from harness.stack.agents.pod_proc import processor_seconds
 from harness.stack.agents.turns import TURN_SECONDS, Looked, Turned, Turns
 from harness.stack.seams import Distant, Process, Service, Unreached
 

@@ -76,7 +76,7 @@ ROWS: Mapping[str, frozenset[Right]] = {
     "unlisted": _POD | _ENDPOINTS,
     "network_policy": AGENT | _POD | rights("networking.k8s.io", "networkpolicies", *APPLY),
     "out_of_memory": AGENT | _POD,
-    "cpu_limit": _NOTHING,
+    "cpu_limit": AGENT | _POD | rights("", "pods", "patch") | rights("", "pods/resize", "patch"),
     "reconciliation_paused": _KAFKA,
     "machine_stop": _NOTHING,
     "machine_pause": _NOTHING,

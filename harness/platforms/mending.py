@@ -2,7 +2,8 @@
 
 Works from labels alone (``harness.platforms.remains``) and may be repeated. A run that is alive is left alone
 and named. Of every other one it brings home what its pod still holds, has its agents undo at once what
-stands, deletes its Job with all that this owns, and then whatever else carries its label. There are no
+stands, gives its pods their processor limits back, deletes its Job with all that this owns, and then
+whatever else carries its label: what else the API server was asked to change goes with that. There are no
 cordons to lift: what needs a right on machines is not done in such a cluster. Then it looks again: what is
 still there is named with the command that deletes it, and the exit code is 4.
 """
@@ -24,6 +25,7 @@ from harness.stack.agents.agents import AGENT
 from harness.stack.kubernetes import operators
 from harness.stack.kubernetes.api import Api
 from harness.stack.kubernetes.guest import PODS, sweep
+from harness.stack.kubernetes.orchestra import KubernetesOrchestrator
 from harness.stack.kubernetes.owned import RUN
 from harness.waiting import NotYet, wait_for
 
@@ -91,6 +93,8 @@ class Mending:
             yield f"bring {run.run} home to {self.home}", partial(self._bring_home, run)
         for agent in run.agents:
             yield f"undo what {agent} holds", partial(self._undone, agent)
+        for pod in run.limited:
+            yield f"give {pod} its limits back", partial(KubernetesOrchestrator(self.api).unlimit, pod)
         if custom := [_resource(thing) for thing in run.things if _is_custom(thing)]:
             yield (
                 f"delete {_counted(run, custom=True)}",

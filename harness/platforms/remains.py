@@ -15,6 +15,7 @@ from harness.platforms.clearing import manifests_of
 from harness.platforms.errand import ERRAND, JOB_KIND
 from harness.stack.agents.agent_pods import LABEL
 from harness.stack.definition import base_folder, read_definition, stack_names
+from harness.stack.kubernetes import resizing
 from harness.stack.kubernetes.api import Api
 from harness.stack.kubernetes.connection import FORBIDDEN, Refused
 from harness.stack.kubernetes.guest import CLAIMS, PODS
@@ -64,6 +65,7 @@ class Remains:
         pod: the Job's pod, while there is one.
         home: where its directory lies in that pod.
         agents: its privileged pods, by name.
+        limited: its pods whose processor limits were changed, by name.
         things: all that carries its label, agents included; its Job and what that was given are not.
     """
 
@@ -74,6 +76,7 @@ class Remains:
     pod: str = ""
     home: str = ""
     agents: tuple[str, ...] = ()
+    limited: tuple[str, ...] = ()
     things: tuple[Thing, ...] = ()
 
     @property
@@ -97,6 +100,7 @@ class _Found:
     job: Manifest | None = None
     pod: Manifest | None = None
     agents: list[str] = field(default_factory=list)
+    limited: list[str] = field(default_factory=list)
     things: list[Thing] = field(default_factory=list)
 
 
@@ -146,6 +150,8 @@ def _note(found: _Found, kind: Kind, manifest: Manifest) -> None:
     found.things.append(Thing(*kind, name))
     if kind == PODS and LABEL in manifest["metadata"]["labels"]:
         found.agents.append(name)
+    if kind == PODS and resizing.MARK in manifest["metadata"]["labels"]:
+        found.limited.append(name)
 
 
 def _remains(api: Api, run: str, found: _Found, pods: Mapping[str, PodSeen]) -> Remains:
@@ -159,6 +165,7 @@ def _remains(api: Api, run: str, found: _Found, pods: Mapping[str, PodSeen]) -> 
         pod=pod.name if pod is not None and pod.ready else "",
         home=_home(found.pod) if found.pod else "",
         agents=tuple(sorted(found.agents)),
+        limited=tuple(sorted(found.limited)),
         things=tuple(found.things),
     )
 

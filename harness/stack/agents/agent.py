@@ -49,7 +49,7 @@ def keep(notes: Notes, *, lease: float = LEASE_SECONDS, silence: float = SILENCE
 def undo(notes: Notes) -> bool:
     """Undo all that is noted; what fails is told and stays noted. Whether nothing is left."""
     failed = [line for line in notes.read("held") if not let_continue(line)]
-    failed += [line for line in notes.read("fillers") if not _killed(line)]
+    failed += [line for name in ("fillers", "burners") for line in notes.read(name) if not _killed(line)]
     failed += [pod for pod in notes.read("pods") if not _cleared(pod)]
     if not failed:
         notes.clear()
@@ -57,7 +57,7 @@ def undo(notes: Notes) -> bool:
 
 
 def _killed(line: str) -> bool:
-    """Whether a process of ours that fills memory is gone."""
+    """Whether a process of ours that fills memory, or burns processor time, is gone."""
     pid, ticks = (int(word) for word in line.split())
     return not send(pid, ticks, signal.SIGKILL) or ended(pid, ticks, COMMAND_S)
 

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
 
 from harness.errors import FaultError, HarnessError
+from harness.stack.agents.burning import BURN_S, Burnt
 from harness.stack.agents.turns import Looked
 from harness.stack.kubernetes.lines import Channel, LineStream
 from harness.stack.seams import Cost, Done, Look
@@ -120,6 +121,11 @@ class Agent:
         """Fill the memory group of a process; pid and start of the process that does."""
         told = self._ask("fill", pid=pid, ticks=ticks)
         return int(str(told["pid"])), int(str(told["ticks"]))
+
+    def burn(self, pid: int, ticks: int) -> Burnt:
+        """Take the processor time that the group of a process gets, for a moment."""
+        told = self._ask("burn", patience=BURN_S, pid=pid, ticks=ticks)
+        return Burnt(float(str(told["got"])), int(str(told["throttled"])))
 
     def gone(self, pid: int, ticks: int, seconds: float) -> bool:
         """Whether it ends within *seconds*."""

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 FOLDER = Path("/run/edge-agent")
-STANDING = ("held", "pods", "fillers")
-"""What is noted: processes that were stopped, pods in whose network commands ran, who fills memory."""
+STANDING = ("held", "pods", "fillers", "burners")
+"""What is noted: what was stopped, pods in whose network commands ran, who fills memory, who burns time."""
 
 
 class Notes:

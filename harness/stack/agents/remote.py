@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.stack.agents.agents import AGENT, Agent
+from harness.stack.agents.burning import Burnt
 from harness.stack.agents.turns import Looked
 from harness.stack.seams import Cost, Done, Look
 
@@ -160,6 +161,10 @@ class RemoteProcess:
         """See ``harness.stack.agents.filling.Filled``."""
         pid, ticks = self.agent.fill(self.pid, self.start_ticks)
         return RemoteProcess(pid, ticks, self.agent, self.namespace)
+
+    def burn(self) -> Burnt:
+        """See ``harness.stack.agents.burning.Burned``."""
+        return self.agent.burn(self.pid, self.start_ticks)
 
     def starve(self, share: float) -> None:
         """See ``harness.stack.agents.turns.Turned``."""

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
-from harness.stack.agents import filling
+from harness.stack.agents import burning, filling
 from harness.stack.agents.networks import in_network, network, socket_in
 from harness.stack.agents.notes import Notes
 from harness.stack.agents.pod_proc import carried, cost, family, mains_of, start_ticks, states, switches
@@ -125,6 +125,16 @@ class Serving:
         self._notes.add("fillers", f"{filler.pid} {own}")
         filling.join(filler, found)
         return {"pid": filler.pid, "ticks": own}
+
+    def burn(self, pid: int, ticks: int) -> Json:
+        """Take the processor time that the group of a process gets, for a moment; see ``burning.Burnt``."""
+        found = burning.group_of(pid, filling.BEYOND) if lives(pid, ticks) else None
+        if found is None:
+            raise OSError(f"process {pid} is gone, or the group that limits its processor time is not seen")
+        burner = burning.start()
+        self._notes.add("burners", f"{burner.pid} {start_ticks(burner.pid)}")
+        burnt = burning.burn(found, burner)
+        return {"got": burnt.got, "throttled": burnt.throttled}
 
     def looks(self, pid: int, ticks: int, count: int, every_s: float) -> Json:
         """At how many of *count* looks a process ran."""

@@ -87,7 +87,6 @@ LACKS: Mapping[str, Mapping[Kind, str]] = {
         "bandwidth": "a pod's cable ends out of reach",
         "latency": "a pod's cable ends out of reach",
         "drain": "no Role of a namespace closes a machine",
-        "cpu_limit": "nobody gives it back there when the harness is gone",
     },
 }
 """By platform, the kinds that are not expressible there, and why."""

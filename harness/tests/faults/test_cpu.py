@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from harness.errors import BadInput, FaultError, NotExpressible
 from harness.faults.cluster import limit_cpu
-from harness.faults.cpu import CpuLimit, group_of, judge, throttles
+from harness.faults.cpu import CpuLimit, judge
+from harness.faults.observed import FAULT, NODE
 from harness.faults.selectors import broker
+from harness.stack.agents import burning
+from harness.stack.agents.burning import Burnt
+from harness.tests.faults.fakes import FakeProcess
 from harness.tests.faults.orchestrated import Later, PodStack
 
 NAME, MILLI = "broker-1", 200
@@ -105,36 +110,75 @@ def test_a_pod_is_limited_once() -> None:
 )
 def test_the_kernel_is_judged_by_both_bounds(got: float, throttled: int, ok: bool) -> None:  # noqa: FBT001
     """More than the limit is none, nothing at all is a stop, and slow without throttling a busy machine."""
-    assert ok == judge(NAME, MILLI, got, throttled).ok
+    assert ok == judge(NAME, MILLI, Burnt(got, throttled)).ok
+
+
+@dataclass
+class FarProcess(FakeProcess):
+    """On another machine, where its agent burns, or says why it cannot."""
+
+    burnt: Burnt | None = None
+
+    def burn(self) -> Burnt:
+        """As set."""
+        if self.burnt is None:
+            raise FaultError("the agent on worker-1 could not burn", why="its group is not seen")
+        return self.burnt
 
 
 @pytest.mark.parametrize(
-    ("lines", "group"),
+    ("burnt", "ok", "words"),
     [
-        ("4:cpu,cpuacct:/kubepods/c1\n0::/\n", "cpu,cpuacct/kubepods/c1"),
-        ("3:memory:/a\n1:cpu:/c1\n", "cpu/c1"),
-        ("0::/c1\n", "c1"),
+        (Burnt(0.2, 9), True, "got 0.200 of a processor, throttled 9 times"),
+        (Burnt(0.9, 0), False, "got 0.900 of a processor, throttled 0 times"),
+        (None, False, "could not burn: its group is not seen"),
     ],
 )
-def test_the_group_of_a_container_is_found(tmp_path: Path, lines: str, group: str) -> None:
-    """In either version of groups, by the file that counts how often it was throttled."""
-    (tmp_path / "proc/7").mkdir(parents=True)
-    (tmp_path / "proc/7/cgroup").write_text(lines)
-    (tmp_path / "groups" / group).mkdir(parents=True)
-    (tmp_path / "groups" / group / "cpu.stat").write_text("nr_periods 10\nnr_throttled 4\n")
+def test_an_agent_proves_it_on_its_own_machine(burnt: Burnt | None, ok: bool, words: str) -> None:  # noqa: FBT001
+    """What it saw is judged as what is seen here; what it could not see proves nothing."""
+    stack = PodStack()
+    stack.pods[NAME].process = FarProcess(1, burnt=burnt)
 
-    found = group_of(7, tmp_path / "proc", tmp_path / "groups")
+    seen = limit(stack).traces()
 
-    assert (tmp_path / "groups" / group, 4) == (found, throttles(found))
+    assert (ok, True) == (seen.ok, words in seen.words)
 
 
-def test_a_group_that_is_not_seen_is_said(tmp_path: Path) -> None:
+@dataclass
+class OutOfReach(FakeProcess):
+    """In a pod beside which no agent may stand."""
+
+    unreached: str = "violates PodSecurity"
+
+
+def test_where_nothing_can_be_proven_nothing_is_limited() -> None:
+    """The API server would do it all the same."""
+    stack = PodStack()
+    stack.pods[NAME].process = OutOfReach(1)
+
+    with pytest.raises(NotExpressible, match="reaches the processor time of broker-1: violates PodSecurity"):
+        limit(stack)
+
+
+def test_here_a_process_with_the_mark_of_a_fault_burns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By it the watchdog and heal find the process and end it."""
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(burning, "group_of", lambda _pid: tmp_path)
+    monkeypatch.setattr(burning, "start", started.append)
+    monkeypatch.setattr(burning, "burn", lambda group, _burner: Burnt(0.2 * (group == tmp_path), 9))
+
+    assert limit(PodStack()).traces().ok
+    assert ("cpu_limit", NAME) == (started[0][FAULT], started[0][NODE])
+
+
+def test_a_group_that_is_not_seen_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing could be proven of it."""
-    (tmp_path / "7").mkdir()
-    (tmp_path / "7/cgroup").write_text("0::/../../c1\n")
+    monkeypatch.setattr(burning, "group_of", lambda _pid: None)
 
     with pytest.raises(NotExpressible, match="is not seen"):
-        group_of(7, tmp_path, tmp_path / "groups")
+        limit(PodStack()).traces()
 
 
 @pytest.mark.parametrize("milli", [5, 901, 1.5e9])

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import pytest
 
 from harness.clock import MONOTONIC
-from harness.faults.observed import processor_seconds, start_ticks
+from harness.faults.observed import start_ticks
 from harness.faults.starve import Starvation
+from harness.stack.agents.pod_proc import processor_seconds
 from harness.stack.agents.turns import Turns
 
 

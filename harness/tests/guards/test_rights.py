@@ -74,6 +74,11 @@ def test_a_plan_gets_what_its_faults_need_and_no_more() -> None:
         Right("apps", "statefulsets", "get"),
         Right("apps", "statefulsets", "patch"),
     }
+    assert needed([one("cpu_limit")], []) - needed([], []) == {
+        Right("", "pods", "get"),
+        Right("", "pods", "patch"),
+        Right("", "pods/resize", "patch"),
+    }
     assert needed([one("kill", wipes=True)], []) - needed([one("kill")], []) == {
         Right("", "pods", "get"),
         Right("", "persistentvolumeclaims", "get"),

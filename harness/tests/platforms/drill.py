@@ -12,6 +12,7 @@ from harness.errors import StackError
 from harness.platforms.errand import ERRAND, JOB_KIND
 from harness.platforms.remains import Kind
 from harness.stack.agents.agent_pods import LABEL
+from harness.stack.kubernetes import resizing
 from harness.stack.kubernetes.connection import FORBIDDEN, Refused
 from harness.stack.kubernetes.guest import CLAIMS, PODS
 from harness.stack.kubernetes.owned import OURS, RUN
@@ -45,6 +46,7 @@ class Drill:
         says: the last line of each pod's log.
         forbidden: the kinds that may not be listed.
         stuck: the kinds that nobody takes away.
+        had: of each limited pod what its mark says that it had.
     """
 
     namespace: str = "edge-drill"
@@ -54,8 +56,10 @@ class Drill:
     hopeless: set[str] = field(default_factory=set)
     forbidden: set[Kind] = field(default_factory=set)
     stuck: set[Kind] = field(default_factory=set)
+    had: dict[str, resizing.Limits] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     undo_fails: bool = False
+    resize_fails: bool = False
 
     def add(
         self, run: str, status: dict[str, object] | None, *, says: str = "1it runs", pod: bool = True
@@ -106,8 +110,22 @@ class Drill:
             self.objects.pop((PODS, f"run-{name.removeprefix('job-')}"), None)
 
     def find(self, version: str, kind: str, name: str) -> dict[str, Any] | None:
-        """Whether it is there."""
-        return {"kind": kind} if ((version, kind), name) in self.objects else None
+        """Whether it is there, and what its mark says."""
+        if ((version, kind), name) not in self.objects:
+            return None
+        return {"kind": kind, **resizing.marking(self.had.get(name))}
+
+    def resize(self, pod: str, change: dict[str, Any]) -> None:
+        """Whoever may."""
+        if self.resize_fails:
+            raise StackError(f"pod {pod} was not resized", why="exceeded quota")
+        self.done.append(f"resize {pod} to {change['spec']['containers'][0]['resources']['limits']['cpu']}")
+
+    def patch(self, version: str, kind: str, name: str, change: dict[str, Any]) -> None:
+        """The mark of a limited pod goes."""
+        assert ((version, kind), change) == (PODS, resizing.marking(None))
+        self.done.append(f"unmark {name}")
+        del self.had[name], self.objects[PODS, name][resizing.MARK]
 
     def let_go(self, version: str, kind: str, name: str) -> None:
         """Its finalizers are taken away, and it goes."""

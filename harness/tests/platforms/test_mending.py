@@ -16,7 +16,8 @@ from harness.platforms import Wish, context, errand, mending
 from harness.platforms.mending import Mending
 from harness.platforms.remains import State, kinds_of_stacks, survey
 from harness.stack.kubernetes.guest import CLAIMS, PODS
-from harness.stack.kubernetes.owned import Right
+from harness.stack.kubernetes.owned import OURS, RUN, Right
+from harness.stack.kubernetes.resizing import MARK
 from harness.tests.platforms.drill import KINDS, SETS, TOPICS, Drill
 
 FAILED: dict[str, object] = {"failed": 1}
@@ -70,6 +71,46 @@ def test_faults_end_before_what_holds_them_is_deleted(drill: Drill, tmp_path: Pa
     healed(drill, tmp_path)
 
     assert drill.done[:2] == [f"undo in agent-{DEAD}", f"delete Job job-{DEAD}"]
+
+
+def limit(drill: Drill, run: str) -> str:
+    """A pod of *run* whose limits its harness changed; its name."""
+    name = f"kafka-{run}-0"
+    drill.objects[PODS, name] = {**OURS, RUN: run, MARK: "true"}
+    drill.had[name] = {"kafka": {"limits": "8"}}
+    return name
+
+
+def test_a_limited_pod_gets_its_limits_back_before_it_goes(drill: Drill, tmp_path: Path) -> None:
+    """No agent gives them back; the pod may stand for a while, for its deletion may be held up."""
+    drill.add(DEAD, FAILED, pod=False)
+    name = limit(drill, DEAD)
+    code, said = healed(drill, tmp_path)
+
+    assert ExitCode.PASS == code
+    assert f"  give {name} its limits back: done" in said
+    assert drill.done[1:4] == [f"resize {name} to 8", f"unmark {name}", f"delete Job job-{DEAD}"]
+
+
+def test_limits_that_are_not_given_back_go_with_their_pod(drill: Drill, tmp_path: Path) -> None:
+    """What failed is said, and the rest is done."""
+    drill.add(DEAD, FAILED, pod=False)
+    drill.resize_fails = True
+    name = limit(drill, DEAD)
+    code, said = healed(drill, tmp_path)
+
+    assert any(f"give {name} its limits back: failed, " in line for line in said)
+    assert (ExitCode.PASS, False) == (code, (PODS, name) in drill.objects)
+
+
+def test_the_limits_of_a_run_that_is_alive_are_its_own(drill: Drill, tmp_path: Path) -> None:
+    """It gives them back itself."""
+    drill.add(DEAD, RUNS)
+    name = limit(drill, DEAD)
+    healed(drill, tmp_path)
+
+    assert drill.done == []
+    assert name in drill.had
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.stack.agents import agent, filling, networks, pod_proc, pod_signals, serving
+from harness.stack.agents import agent, burning, filling, networks, pod_proc, pod_signals, serving
 from harness.stack.agents.agent import keep, undo
 from harness.stack.agents.notes import Notes
 from harness.stack.agents.serving import Serving, answered, serve
@@ -106,8 +106,8 @@ def test_what_stood_is_told_when_it_is_undone_at_once(
 
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert codes == [0, 0]
-    assert first == {"held": 1, "pods": 0, "fillers": 0, "left": False}
-    assert second == {"held": 0, "pods": 0, "fillers": 0, "left": False}
+    assert first == {"held": 1, "pods": 0, "fillers": 0, "burners": 0, "left": False}
+    assert second == {"held": 0, "pods": 0, "fillers": 0, "burners": 0, "left": False}
     assert "T" not in pod_proc.states(process.pid)
 
 
@@ -260,6 +260,44 @@ def test_a_group_that_is_not_seen_is_not_filled(
 
     assert asked(notes, "group", **of(process))["group"] == ""
     assert "is not seen" in str(asked(notes, "fill", **of(process))["error"])
+
+
+def test_who_burns_processor_time_is_noted_before_it_begins_and_ended_when_undone(
+    notes: Notes, process: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A harness that is gone leaves nobody who burns: the agent that is asked no more ends it at once."""
+    (tmp_path / "cpu.stat").write_text("nr_throttled 4\n")
+    monkeypatch.setattr(burning, "group_of", lambda *_: tmp_path)
+    answers: list[dict[str, object]] = []
+    asking = threading.Thread(target=lambda: answers.append(asked(notes, "burn", **of(process))))
+    asking.start()
+
+    def joined() -> int:
+        told = tmp_path / "cgroup.procs"
+        if not told.exists() or not told.read_text():
+            raise NotYet("it has not joined")
+        return int(told.read_text())
+
+    burner = wait_for(joined, what="the burner", seconds=5, every=0.01)
+    assert notes.read("burners") == [f"{burner} {pod_proc.start_ticks(burner)}"]
+    assert undo(notes)
+    asking.join()
+
+    assert "ended meanwhile" in str(answers[0]["error"])
+    assert pod_proc.start_ticks(burner) == -1
+    assert process.poll() is None
+
+
+def test_a_processor_group_that_is_not_seen_is_not_burnt_in(
+    notes: Notes, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is one of a process that is gone; no process of ours is started."""
+    monkeypatch.setattr(burning, "group_of", lambda *_: None)
+    monkeypatch.setattr(burning, "start", lambda: pytest.fail("it was started"))
+
+    assert "is not seen" in str(asked(notes, "burn", **of(process))["error"])
+    assert "is gone" in str(asked(notes, "burn", pid=process.pid, ticks=1)["error"])
+    assert notes.read("burners") == []
 
 
 BUSY = [sys.executable, "-S", "-c", "while True: sum(range(1000))"]
