@@ -20,6 +20,7 @@ from harness.faults.mechanism import Mechanism
 from harness.faults.memory import OutOfMemory
 from harness.faults.nft import Cuts
 from harness.faults.pods import Deletion, Drain, MissingImage, OnPods, Roll, Unlisting
+from harness.faults.policed import policed_at
 from harness.faults.power import MachinePause, PowerCut
 from harness.faults.proxied import proxied
 from harness.faults.reach import Pair, all_pairs, connecting
@@ -27,7 +28,8 @@ from harness.faults.signals import KILL_SECONDS, TERMINATE_SECONDS, Death, Pause
 from harness.faults.spec import FaultSpec
 from harness.faults.starve import Starvation
 from harness.faults.storage import DiskAt, DiskFault, Mounted, OnMachine
-from harness.faults.throttle import delay_of, rate_of
+from harness.faults.throttle import delay_of, has_cable, rate_of
+from harness.faults.traffic import can_speak
 from harness.faults.unattended import Unattended
 from harness.stack.delays import UNTRIED
 from harness.stack.kubernetes.orchestrated import HasVolumes, Machines, Orchestrated, Orchestrator
@@ -163,7 +165,11 @@ def _loss(hit: Hit) -> Mechanism:
 
 
 def _limit(hit: Hit) -> Mechanism:
-    made = rate_of(hit.nodes, hit.observer, _given(hit.spec.to_mbit), hit.through)
+    """On its cable where that is within reach, else by the node's own packet filter."""
+    to_mbit, nodes = _given(hit.spec.to_mbit), hit.nodes.values()
+    if not all(map(has_cable, nodes)) and all(map(can_speak, nodes)):
+        return policed_at(hit.cuts, hit.number, hit.stack.nodes, hit.target, to_mbit, hit.through)
+    made = rate_of(hit.nodes, hit.observer, to_mbit, hit.through)
     made.disturbed = hit.is_cut_off
     return made
 

@@ -14,7 +14,7 @@ own. It stands where packets come in, at either end; dropped on its way out a
 packet is no loss, for the sender is told and sends it again at once.
 
 A port behind a proxy is one more set too, of the peers that are led to it; see
-``harness.faults.redirect``.
+``harness.faults.redirect``. So is a rate, of the peers that share it: ``harness.faults.policing``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import TypeAlias
 
 from harness.clock import MONOTONIC, Clock, seconds_between
 from harness.errors import FaultError, MissingAbility
-from harness.faults import redirect
+from harness.faults import policing, redirect
 from harness.faults.spec import Direction, How
 from harness.stack.running import run_at
 from harness.stack.seams import Node
@@ -42,7 +42,7 @@ _FROM_INPUT = ("nft", "-f", "-")
 
 SetName: TypeAlias = str
 """drop_in, drop_out, reset_in, reset_out; loss_N: lose N of a thousand packets that come in; via_PORT_PROXY:
-lead who connects to PORT to PROXY."""
+lead who connects to PORT to PROXY; rate_N: let pass N kilobits a second."""
 
 _SETS: dict[tuple[How, Direction], tuple[SetName, ...]] = {
     ("drop", "both"): ("drop_in", "drop_out"),
@@ -122,13 +122,15 @@ class Standing:
     """What a node's kernel holds: blocks in force, and per set, since the last install, packets lost.
 
     ``met`` counts those that met a chance of being lost; ``vias`` are the sets, empty or not, of ports behind
-    a proxy, and what these "lose" are the connections that were led to it.
+    a proxy, and what these "lose" are the connections that were led to it; ``flows`` is what met a rate, by
+    chain.
     """
 
     blocks: frozenset[Block]
     lost: Mapping[str, int]
     met: Mapping[str, int] = field(default_factory=dict)
     vias: frozenset[SetName] = frozenset()
+    flows: Mapping[str, policing.Flow] = field(default_factory=dict)
 
 
 def blocks_at(node: Node, peers: Iterable[Node], direction: Direction, how: How) -> tuple[Block, ...]:
@@ -274,7 +276,7 @@ class Cuts:
             return everything.intersection(blocks)
 
     def disturbs(self, one: Node, other: Node) -> bool:
-        """Whether some cut or loss still stands between the two."""
+        """Whether some cut, loss or rate still stands between the two: what they send may not arrive."""
         ends = {(one.name, other.address), (other.name, one.address)}
         with self._lock:
             held = (block for blocks in self._held.values() for block in blocks)
@@ -322,16 +324,19 @@ def parse_table(node: str, text: str) -> Standing:
     vias: set[str] = set()
     lost: dict[str, int] = {}
     met: dict[str, int] = {}
+    flows: dict[str, policing.Flow] = {}
     for item in json.loads(text)["nftables"]:
         if "set" in item:
             name = item["set"]["name"]
             blocks |= {Block(node, name, e["elem"]["val"]) for e in item["set"].get("elem", ())}
             vias |= {name} if name.startswith(redirect.VIA) else set()
-        if "rule" in item:
+        if "rule" in item and (flow := policing.flow_of(item["rule"])):
+            flows |= flow
+        elif "rule" in item:
             for name, (first, last) in _counted(item["rule"]["expr"]).items():
                 lost[name] = last
                 met |= {name: first} if name.startswith(_LOSS) else {}
-    return Standing(frozenset(blocks), lost, met, frozenset(vias))
+    return Standing(frozenset(blocks), lost, met, frozenset(vias), flows)
 
 
 def _counted(expressions: list[dict[str, dict[str, object]]]) -> dict[str, tuple[int, int]]:
@@ -353,14 +358,16 @@ def _scripts(
 
 def _frame(blocks: list[Block]) -> str:
     losses = _each(lambda name: _LOSS_FRAME.format(name=name), blocks, _LOSS)
-    return _FRAME + losses + _each(redirect.frame, blocks, redirect.VIA)
+    rates = _each(policing.frame, blocks, policing.RATE)
+    return _FRAME + losses + rates + _each(redirect.frame, blocks, redirect.VIA)
 
 
 def _chains(blocks: list[Block]) -> str:
     losses = _each(
         lambda name: _LOSS_CHAINS.format(name=name, number=name.removeprefix(_LOSS)), blocks, _LOSS
     )
-    return _CHAINS + losses + _each(redirect.chains, blocks, redirect.VIA)
+    rates = _each(policing.chains, blocks, policing.RATE)
+    return _CHAINS + losses + rates + _each(redirect.chains, blocks, redirect.VIA)
 
 
 def _each(text_for: Callable[[SetName], str], blocks: Iterable[Block], prefix: str) -> str:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 from harness.clock import MONOTONIC, seconds_between
 from harness.errors import FaultError, MissingAbility, NotExpressible, StackError
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
+from harness.faults.rates import BACK_AT_MOST_SECONDS, both_ways, free_again, judged, offered
 from harness.faults.reach import Pair
 from harness.faults.shaping import HANDLE, Shaped, removal, remove_from, shaped
 from harness.faults.traffic import Way, bytes_per_second, delay_bounds, pushed, round_trips_ms
@@ -25,24 +24,12 @@ from harness.stack.kubernetes.orchestrated import Plugged
 from harness.stack.seams import Node, Wired
 from harness.waiting import NotYet, wait_for
 
-T = TypeVar("T")
-
 _BITS = 8
 _MEGA = 1_000_000
 _TC_SECONDS = 5.0
-_FLOW_SECONDS = 1.0
-_BACK_AT_MOST_SECONDS = 10.0
-_OFFERED = 2.0
-"""How much of the asked rate is sent: clearly more than may pass, and no flood."""
-
 _LEAST_BURST, _LEAST_QUEUE = 4_096, 49_152
 _BURST_SHARE, _QUEUE_SHARE = 0.02, 0.2
 """Of what passes in a second: how much may pass at once, and how much may wait."""
-
-_SLOWEST, _FASTEST = 0.5, 1.3
-"""The share of the asked rate that must pass at least, and may pass at most."""
-
-_FREE_FACTOR = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +134,7 @@ class Throttle:
                 continue
             free = self._is_free if self.to_mbit else self._is_prompt
             try:
-                words.append(wait_for(partial(free, name), what=name, seconds=_BACK_AT_MOST_SECONDS))
+                words.append(wait_for(partial(free, name), what=name, seconds=BACK_AT_MOST_SECONDS))
             except StackError as error:
                 return Seen(ok=False, words=f"{name} is still slow: {error.why}")
         return Seen(ok=True, words="; ".join(words))
@@ -155,19 +142,11 @@ class Throttle:
     def _rate(self, name: str) -> Seen:
         """Send more than may pass, both ways at once, and see what passes."""
         before, started = self._sent(name), MONOTONIC.now()
-        offered = _OFFERED * self.to_mbit * _MEGA / _BITS
-        carried = both_ways(self.nodes[name], self.observer, partial(pushed, offered=offered))
+        measure = partial(pushed, offered=offered(self.to_mbit))
+        carried = both_ways(self.nodes[name], self.observer, measure)
         seconds, after = seconds_between(started, MONOTONIC.now()), self._sent(name)
-        passed = [(b - a) * _BITS / _MEGA / seconds for a, b in zip(before, after, strict=True)]
-        sent, own = ([each[which] * _BITS / _MEGA for each in carried] for which in (0, 1))
-        if min(sent) <= _FASTEST * self.to_mbit:
-            words = f"only {min(sent):.1f} Mbit/s could be sent through {name}: it was not tried"
-            return Seen(ok=False, words=words)
-        # Others' traffic shares the cable: the kernel's count holds all of it, our own may be less.
-        ok = all(_SLOWEST <= each / self.to_mbit <= _FASTEST for each in passed)
-        ok = ok and all(0 < each / self.to_mbit <= _FASTEST for each in own)
-        told = f"{name} sends {passed[0]:.1f} and gets {passed[1]:.1f} Mbit/s at full load"
-        return Seen(ok=ok, words=f"{told} (ours of it {own[0]:.1f} and {own[1]:.1f})")
+        passed = [(b - a) / seconds for a, b in zip(before, after, strict=True)]
+        return judged(name, self.to_mbit, carried, passed)
 
     def _delay(self, name: str) -> Seen:
         now = self._round_trip(name)
@@ -177,10 +156,8 @@ class Throttle:
         return Seen(ok=least <= more <= most, words=told)
 
     def _is_free(self, name: str) -> str:
-        carried = min(both_ways(self.nodes[name], self.observer, bytes_per_second)) * _BITS / _MEGA
-        if carried <= _FREE_FACTOR * self.to_mbit:
-            raise NotYet(f"{carried:.1f} Mbit/s")
-        return f"{name} sends and gets {carried:.0f} Mbit/s again"
+        came = both_ways(self.nodes[name], self.observer, bytes_per_second)
+        return free_again(name, self.to_mbit, came)
 
     def _is_prompt(self, name: str) -> str:
         now = self._round_trip(name)
@@ -227,12 +204,9 @@ def delay_of(nodes: Mapping[str, Node], observer: Node, ms: float, touched: froz
     return Throttle(nodes, observer, ends, discipline, ms=ms, touched=touched)
 
 
-def both_ways(one: Node, other: Node, measure: Callable[..., T]) -> tuple[T, T]:
-    """What *measure* finds from *one* to *other* and back, both at the same time."""
-    with ThreadPoolExecutor(2, thread_name_prefix="flow") as pool:
-        there = pool.submit(measure, Way(one, other), seconds=_FLOW_SECONDS)
-        back = pool.submit(measure, Way(other, one), seconds=_FLOW_SECONDS)
-        return there.result(), back.result()
+def has_cable(node: Node) -> bool:
+    """Whether both ends of its cable are within reach."""
+    return isinstance(node, Wired) and bool(node.cable)
 
 
 def _near(node: Node) -> End:

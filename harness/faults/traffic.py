@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.clock import MONOTONIC
-from harness.stack.agents.pod_traffic import Ears, Speaking, shout
+from harness.stack.agents.pod_traffic import DATAGRAM, Ears, Speaking, pour, shout
 from harness.stack.seams import Node, Wired
 
 DATAGRAMS = 2_000
@@ -115,6 +115,18 @@ def pushed(way: Way, offered: float, seconds: float) -> tuple[float, float]:
         return sent / took, got * len(_DATAGRAM) / took
 
 
+def poured(way: Way, offered: float, seconds: float) -> tuple[float, float]:
+    """See ``pushed``; after a lead that drains what a limit lets pass at once, and whoever the ends are.
+
+    Raises:
+        FaultError: somebody sends or counts them for us, and could not.
+    """
+    target, source = _speaking(way.target), _speaking(way.source)
+    port = target.hear()
+    sent, took = source.pour(way.target.address, port, offered, seconds)
+    return sent * DATAGRAM / took, target.heard(port) * DATAGRAM / took
+
+
 def round_trips_ms(way: Way, count: int = 9) -> list[float]:
     """How long *count* datagrams take there and back, ascending; one that is lost is left out."""
     took: list[float] = []
@@ -156,6 +168,10 @@ class _Here:
     def shout(self, address: str, port: int, count: int) -> None:
         """See ``Speaking``."""
         shout(self._wired.open_socket(socket.SOCK_DGRAM), address, port, count)
+
+    def pour(self, address: str, port: int, rate: float, seconds: float) -> tuple[int, float]:
+        """See ``Speaking``."""
+        return pour(self._wired.open_socket(socket.SOCK_DGRAM), address, port, rate, seconds)
 
 
 def _speaking(node: Node) -> Speaking:

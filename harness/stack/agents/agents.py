@@ -18,6 +18,7 @@ from concurrent.futures import TimeoutError as TookTooLong
 
 from harness.errors import FaultError, HarnessError
 from harness.stack.agents.burning import BURN_S, Burnt
+from harness.stack.agents.pod_traffic import LEAD_S
 from harness.stack.agents.turns import Looked
 from harness.stack.kubernetes.lines import Channel, LineStream
 from harness.stack.seams import Cost, Done, Look
@@ -68,6 +69,12 @@ class Agent:
     def shout(self, pod: str, address: str, port: int, count: int) -> None:
         """Send *count* datagrams from *pod*; returns when they are sent."""
         self._ask("shout", pod=pod, address=address, port=port, count=count)
+
+    def pour(self, pod: str, address: str, port: int, rate: float, seconds: float) -> tuple[int, float]:
+        """Send datagrams from *pod* at a rate; see ``harness.stack.agents.pod_traffic.pour``."""
+        given = {"pod": pod, "address": address, "port": port, "rate": rate, "seconds": seconds}
+        told = self._ask("pour", patience=LEAD_S + seconds, **given)
+        return int(str(told["count"])), float(str(told["seconds"]))
 
     def find(self, pod: str) -> list[tuple[int, int, str]]:
         """The first process of each running container of *pod*: pid, start in ticks, container."""

@@ -1,7 +1,8 @@
 """Datagrams of the harness's own at one end of a link, in a network that only an agent can enter.
 
-What proves a loss there: one end listens, the other sends, and each counts by itself, for nothing but the
-datagrams goes between them. An end that is forgotten ends by itself. Standard library only: agents run it.
+What proves a loss, or a rate, there: one end listens, the other sends, and each counts by itself, for
+nothing but the datagrams goes between them. An end that is forgotten ends by itself. Standard library only:
+agents run it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,13 @@ from harness.clock import MONOTONIC
 _LONGEST_S = 60.0
 _QUIET_S, _LOOK_S = 0.15, 0.02
 _BURST, _PAUSE_S = 40, 0.004
+LEAD_S = 2.0
+"""How long is poured before what is poured counts."""
+
+DATAGRAM = 1_200
+"""Bytes of a poured datagram; whatever carries packets between pods carries it whole."""
+
+_UNCOUNTED, _COUNTED = bytes(DATAGRAM), b"\1" * DATAGRAM
 _ROOM = 8 << 20
 _RCVBUFFORCE = 33
 """SO_RCVBUFFORCE of socket(7), which the socket module does not name."""
@@ -42,6 +50,10 @@ class Speaking(Protocol):
         """Send *count* datagrams; returns when they are sent."""
         ...
 
+    def pour(self, address: str, port: int, rate: float, seconds: float) -> tuple[int, float]:
+        """See ``pour``."""
+        ...
+
 
 class Ear:
     """A socket that counts what comes in until it is asked, or for a minute.
@@ -55,7 +67,8 @@ class Ear:
         self._socket, self._got, self._last = opened, 0, time.monotonic()
         _widen(opened)
         opened.bind((address, 0))
-        opened.settimeout(_LOOK_S)
+        opened.settimeout(None)  # the kernel has the patience: each datagram is one call
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, int(_LOOK_S * 1e6)))
         self.port = int(opened.getsockname()[1])
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="ear", daemon=True)
@@ -73,9 +86,9 @@ class Ear:
         ends = time.monotonic() + _LONGEST_S
         with self._socket:
             while not self._ending.is_set() and time.monotonic() < ends:
-                with contextlib.suppress(TimeoutError):
-                    self._socket.recv(16)
-                    self._got, self._last = self._got + 1, time.monotonic()
+                with contextlib.suppress(BlockingIOError):
+                    counts = self._socket.recv(16) != _UNCOUNTED[:16]
+                    self._got, self._last = self._got + counts, time.monotonic()
 
 
 class Ears:
@@ -110,6 +123,31 @@ def shout(opened: socket.socket, address: str, port: int, count: int) -> None:
                 opened.sendto(struct.pack("<I", number), (address, port))
             if number % _BURST == _BURST - 1:
                 MONOTONIC.sleep(_PAUSE_S)
+
+
+def pour(opened: socket.socket, address: str, port: int, rate: float, seconds: float) -> tuple[int, float]:
+    """Send datagrams of ``DATAGRAM`` bytes, *rate* bytes a second in all; how many, and how long it took.
+
+    Whether they get out or not: they count as sent. Before those that count others are sent as fast, for
+    ``LEAD_S``: what limits a rate may let pass what was not used of it before.
+    """
+    with opened:
+        opened.settimeout(0.0)
+        _pour(opened, (address, port), _UNCOUNTED, rate, LEAD_S)
+        return _pour(opened, (address, port), _COUNTED, rate, seconds)
+
+
+def _pour(
+    opened: socket.socket, to: tuple[str, int], datagram: bytes, rate: float, seconds: float
+) -> tuple[int, float]:
+    started, sent = time.monotonic(), 0
+    while (passed := time.monotonic() - started) < seconds:
+        while sent * DATAGRAM < rate * passed:
+            with contextlib.suppress(OSError):  # no room on its way out, or dropped there
+                opened.sendto(datagram, to)
+            sent += 1
+        MONOTONIC.sleep(_PAUSE_S)
+    return sent, time.monotonic() - started
 
 
 def _widen(opened: socket.socket) -> None:

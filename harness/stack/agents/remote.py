@@ -81,6 +81,10 @@ class RemoteNode:
         """Send *count* datagrams."""
         self._place.agent.shout(self._place.uid, address, port, count)
 
+    def pour(self, address: str, port: int, rate: float, seconds: float) -> tuple[int, float]:
+        """Send datagrams at a rate; see ``harness.stack.agents.pod_traffic.pour``."""
+        return self._place.agent.pour(self._place.uid, address, port, rate, seconds)
+
     def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
         """Whether a TCP connection from this pod completes in time; from a pod that is gone none does."""
         place = self._place

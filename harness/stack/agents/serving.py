@@ -22,7 +22,7 @@ from harness.stack.agents.networks import in_network, network, socket_in
 from harness.stack.agents.notes import Notes
 from harness.stack.agents.pod_proc import carried, cost, family, mains_of, start_ticks, states, switches
 from harness.stack.agents.pod_signals import Turning, ended, hold, lives, running
-from harness.stack.agents.pod_traffic import Ears, shout
+from harness.stack.agents.pod_traffic import Ears, pour, shout
 
 Json: TypeAlias = dict[str, object]
 
@@ -69,6 +69,12 @@ class Serving:
         """Send *count* datagrams from *pod*."""
         shout(socket_in(network(pod), socket.SOCK_DGRAM), address, port, count)
         return {}
+
+    def pour(self, pod: str, address: str, port: int, rate: float, seconds: float) -> Json:
+        """Send datagrams from *pod* at a rate; how many, and how long it took."""
+        opened = socket_in(network(pod), socket.SOCK_DGRAM)
+        count, took = pour(opened, address, port, rate, seconds)
+        return {"count": count, "seconds": took}
 
     def find(self, pod: str) -> Json:
         """The first process of each running container of *pod*."""

@@ -8,7 +8,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from harness.faults.storage import write_probe
 from harness.faults.traffic import Way, arrived, bytes_per_second
 from harness.faults.watchdog import Watch
 from harness.stack.delays import Delays, has_netem
-from harness.stack.namespaces.netns import Observer
+from harness.stack.namespaces.netns import NamespaceNode, Observer
 from harness.stack.objects.component import ObjectStore
 from harness.stack.seams import HasDisk, Node, Service
 from harness.tests.contract import object_stories
@@ -174,6 +174,54 @@ def healed_under_a_cut(folder: Path, _: object) -> Seen:
     return {"under": under, "left": blocks_in_force(arena) + disciplines(arena), "open": open_pairs(arena)}
 
 
+@dataclass(frozen=True)
+class Unplugged(NamespaceNode):
+    """A node whose cable is out of reach; its nft transactions go through *warp* on their way."""
+
+    warp: str = "cat"
+
+    @property
+    def cable(self) -> str:
+        """None."""
+        return ""
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """With what becomes of a transaction."""
+        warped = ["sh", "-c", f"{self.warp} | nft -f -"] if list(argv) == ["nft", "-f", "-"] else argv
+        return super().enter(warped)
+
+
+def policed(folder: Path, given: object) -> Seen:
+    """Limit broker-1, whose cable is out of reach, in a kernel that hears what *given* makes of it."""
+    arena = Arena(folder.name, folder)
+    old = arena.nodes["broker-1"]
+    arena.replace_node(Unplugged(old.name, old.role, old.address, old.ports, warp=str(given)))
+    with injector_for(arena, folder) as injector:
+        rehearsed = injector.rehearse(bandwidth(broker(1), to_mbit=8))
+        with injector.inject(bandwidth(broker(1), to_mbit=8)) as fault:
+            limited = _flows(arena, "broker-1", 1.2, 1.0) if fault.observed else []
+            other = _flows(arena, "broker-2")
+    return {
+        "limited": limited,
+        "free": other + _flows(arena, "broker-1"),
+        "left": [blocks_in_force(arena), disciplines(arena)],
+        "observed": fault.observed,
+        "proof": fault.proof,
+        "healing": fault.healing_proof,
+        "commands": list(rehearsed.commands),
+    }
+
+
+def _flows(arena: Arena, name: str, lead_s: float = 0.1, seconds: float = 0.3) -> list[float]:
+    """Mbit/s of a TCP connection out of *name* and into it, after a lead that drains what is kept."""
+    node, other = arena.nodes[name], arena.nodes["broker-3"]
+    found = []
+    for way in (Way(node, other), Way(other, node)):
+        bytes_per_second(way, lead_s)
+        found.append(bytes_per_second(way, seconds) * 8 / 1e6)
+    return found
+
+
 EVERYTHING = (
     loss(broker(1), share=0.5),
     bandwidth(broker(2), to_mbit=2),
@@ -263,5 +311,5 @@ def _put_fails(store: ObjectStore) -> str:
     return "" if whole and time.monotonic() - started < 0.5 else "late or not whole"
 
 
-_ALL = (one_degraded, died_of_it, healed_under_a_cut, not_here, all_degraded, store_degraded)
+_ALL = (one_degraded, died_of_it, healed_under_a_cut, not_here, policed, all_degraded, store_degraded)
 STORIES: dict[str, Story] = {story.__name__: story for story in _ALL}

@@ -58,16 +58,17 @@ done
 BY_AGENTS = '''
 """A story of what agents prove and hold."""
 
-from harness.scenario import Run, broker, limit_cpu, loss, out_of_memory, scenario, starve
+from harness.scenario import Run, bandwidth, broker, limit_cpu, loss, out_of_memory, scenario, starve
 
 
 @scenario()
 def test_by_agents(run: Run) -> None:
-    """Packets are lost, a process gets a share of the time, then of a processor, and its memory is filled."""
+    """Packets are lost, their rate is limited, a process gets less time and processor, its memory is filled."""
     with run.load(rate=200):
         run.hold_steady(seconds=2)
         for fault in (
             loss(broker(2), share=0.2),
+            bandwidth(broker(2), to_mbit=5),
             starve(broker(2), share=0.3),
             limit_cpu(broker(2), milli=200),
             out_of_memory(broker(2)),
@@ -271,7 +272,7 @@ def test_heal_says_in_one_sentence_what_it_may_not(
 def test_what_agents_hold_is_proven_and_heals(
     admin: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Datagrams of the agents' own, turns that they give, time that they burn, memory that they fill."""
+    """A loss and a rate by datagrams of the agents' own, turns they give, time they burn, memory they fill."""
     words = story(tmp_path / "own", "by_agents", BY_AGENTS)
     with drill("edge-agents", admin, tmp_path_factory.mktemp("user"), plan=words) as granted:
         done = granted.run(*words)
@@ -280,7 +281,8 @@ def test_what_agents_hold_is_proven_and_heals(
     faults = told["faults"]
     assert isinstance(faults, list)
     said = done.stdout[-3000:] + done.stderr[-1000:]
-    assert [each["name"].split()[0] for each in faults] == ["lose", "starve", "limit", "fill"], said
+    names = [each["name"].split()[0] for each in faults]
+    assert names == ["lose", "limit", "starve", "limit", "fill"], said
     assert all(each["effect_proven_at"] and each["healing_proven_at"] for each in faults), said
     assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
 

@@ -82,6 +82,27 @@ def _fits(value: object, bounds: object) -> bool:
     return bool(low <= value <= high)
 
 
+def test_a_rate_without_a_cable_is_felt_and_gone_after(tmp_path: Path) -> None:
+    """Measured by TCP from outside the fault layer: both ways of the target, and of no other node."""
+    seen = inside.tell("policed", tmp_path, "cat")
+
+    assert seen["observed"], seen["proof"]
+    assert _fits(seen["limited"], ((2.0, 12.0), (2.0, 12.0))), seen
+    assert _fits(seen["free"], (FREE,) * 4), seen
+    assert "no block left in inet harness; broker-1 sends and gets" in cast("str", seen["healing"])
+    assert [0, 0] == seen["left"]
+    assert "limit rate over 1000000 bytes/second" in cast("list[str]", seen["commands"])[0]
+
+
+def test_a_rate_that_the_kernel_was_told_wrong_is_not_proven(tmp_path: Path) -> None:
+    """Every block stands in its set, and twice as much may pass: traffic tells."""
+    seen = inside.tell("policed", tmp_path, "sed 's/rate over 1000000 /rate over 2000000 /'")
+
+    assert not seen["observed"], seen["proof"]
+    assert "Mbit/s at full load" in cast("str", seen["proof"])
+    assert [0, 0] == seen["left"]
+
+
 def test_a_service_that_dies_of_its_full_disk_is_started_again(tmp_path: Path) -> None:
     """Ending is the right answer to a full disk: the healing makes room, starts it, and proves it ready."""
     seen = inside.tell("died_of_it", tmp_path, disk_full(broker(1)).to_json())

@@ -111,7 +111,7 @@ def test_what_a_platform_cannot_do_is_said_with_its_reason() -> None:
     stack.nodes = {**stack.nodes, "broker-2": replace(HERE, name="broker-2", cable="")}
     for spec, why in [
         (disk_full(broker(1)), "broker-1 has no disk of its own"),
-        (bandwidth(broker(2), to_mbit=5), "its cable cannot be reached"),
+        (latency(broker(2), ms=5), "its cable cannot be reached"),
     ]:
         with pytest.raises(NotExpressible, match=why):
             prepare(spec, 1, stack, Cuts(stack.nodes))

@@ -16,7 +16,7 @@ import pytest
 
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.starve import Starvation
-from harness.faults.traffic import Way, arrived, can_speak
+from harness.faults.traffic import Way, arrived, can_speak, poured
 from harness.stack.agents import agents
 from harness.stack.agents.agents import Agent, beating
 from harness.stack.agents.notes import Notes
@@ -250,6 +250,18 @@ def test_a_datagram_that_is_not_sent_is_not_counted(pod_here: RemoteNode) -> Non
     assert pod_here.heard(port) == 300
     with pytest.raises(FaultError, match=f"nobody listens at 127.0.0.1:{port}"):
         pod_here.heard(port)
+
+
+def test_what_agents_pour_is_paced_and_the_lead_is_not_counted(
+    pod_here: RemoteNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is sent for a while, and of what comes, only what came after the lead counts."""
+    monkeypatch.setattr("harness.stack.agents.pod_traffic.LEAD_S", 0.2)
+
+    sent, came = poured(Way(pod_here, Observer("127.0.0.1")), 1e6, 0.2)
+
+    assert 0.5e6 < sent < 1.1e6
+    assert came == sent
 
 
 def test_commands_run_here_when_the_node_is_here() -> None:
