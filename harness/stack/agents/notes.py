@@ -10,7 +10,7 @@ from pathlib import Path
 
 FOLDER = Path("/run/edge-agent")
 STANDING = ("held", "pods", "fillers")
-"""What is noted: processes that were stopped, pods in whose network commands ran, who fills memory."""
+"""What is noted: processes that were stopped, pods in whose network commands ran, who fills memory, disks."""
 
 
 class Notes:
