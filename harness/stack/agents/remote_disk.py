@@ -61,9 +61,8 @@ class RemoteDisk:
     def commands(self, *, read_only: bool) -> tuple[str, ...]:
         """In words: only a process that stays can do it."""
         assert not read_only, "such a fault is refused before"
-        return (
-            f"fill {self.place} on {self.agent.machine} with a file that a process of {self.agent.pod} holds",
-        )
+        where = f"{self.place} on {self.agent.machine}"
+        return (f"fill {where} with a file that a process of {self.agent.pod} holds open",)
 
     @property
     def undo_commands(self) -> tuple[str, ...]:
@@ -144,18 +143,19 @@ class RemoteClaims:
         """Where it is now; between two pods of the name it is waited for."""
         what = f"pod {node} to be somewhere"
         place = wait_for(lambda: self._placed(node), what=what, seconds=_PLACED_S, every=0.25)
-        pod = self.api.find("v1", "Pod", node) or {}
-        claims = list(_claims_of(pod))
-        if len(claims) != 1:
-            why = f"it has {len(claims)} claims, and which of them is its disk is not known"
-            raise NotExpressible(
-                f"the disk of {node} cannot be filled here", why=why if claims else "it has none"
-            )
-        claim = self.api.find("v1", "PersistentVolumeClaim", claims[0]) or {}
-        volume = str(claim.get("spec", {}).get("volumeName") or "")
+        claim = self._only_claim(node)
+        found = self.api.find("v1", "PersistentVolumeClaim", claim) or {}
+        volume = str(found.get("spec", {}).get("volumeName") or "")
         if not volume:
-            raise StackError(f"claim {claims[0]} of {node} has no volume")
+            raise StackError(f"claim {claim} of {node} has no volume")
         return Claimed(place.uid, volume, place.agent)
+
+    def _only_claim(self, node: str) -> str:
+        claims = list(_claims_of(self.api.find("v1", "Pod", node) or {}))
+        if len(claims) == 1:
+            return claims[0]
+        why = f"which of its {len(claims)} claims is its disk is not known" if claims else "it has no claim"
+        raise NotExpressible(f"the disk of {node} cannot be filled here", why=why)
 
     def _placed(self, node: str) -> Placed:
         found = self.placed(node)
