@@ -25,7 +25,7 @@ from pathlib import Path
 
 from harness.stack.agents.pod_proc import PROC, start_ticks
 
-KINDS = ("ext4", "xfs")
+KINDS: tuple[str, ...] = ("ext4", "xfs")
 """File systems with a size of their own that know files without a name; tmpfs is the node's memory."""
 
 MOST_BYTES = 64 << 30

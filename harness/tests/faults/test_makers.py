@@ -213,7 +213,7 @@ def on(disk: MachineDisk | DiskAt | None) -> PodStack:
     return stack
 
 
-REMOTE = RemoteDisk("broker-1", "ns", "/mnt/a", None, lambda: None)  # type: ignore[arg-type] # not asked
+REMOTE = RemoteDisk("broker-1", "ns", "/mnt/a", None, lambda: None)  # type: ignore[arg-type, return-value] # not asked
 
 
 @pytest.mark.parametrize(
