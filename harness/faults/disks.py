@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.faults.observed import PROC
+from harness.stack.disks import is_readable, write_probe
 from harness.stack.namespaces import syscalls
 
 _MEGABYTE = 1 << 20
@@ -90,6 +91,14 @@ class Disk:
             OSError: the kernel refused.
         """
         restore(self.place, self.megabytes)
+
+    def probe(self) -> int:
+        """The error number with which it refuses a write; 0: it takes it."""
+        return write_probe(self.seen)
+
+    def is_readable(self) -> bool:
+        """Whether it can be read."""
+        return is_readable(self.seen)
 
 
 def disks(pid: int = 0) -> list[Disk]:

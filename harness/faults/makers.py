@@ -27,11 +27,13 @@ from harness.faults.reach import Pair, all_pairs, connecting
 from harness.faults.signals import KILL_SECONDS, TERMINATE_SECONDS, Death, Pause
 from harness.faults.spec import FaultSpec
 from harness.faults.starve import Starvation
-from harness.faults.storage import DiskAt, DiskFault, Mounted, OnMachine
+from harness.faults.storage import DiskFault, Mounted, OnMachine
 from harness.faults.throttle import delay_of, has_cable, rate_of
 from harness.faults.traffic import can_speak
 from harness.faults.unattended import Unattended
 from harness.stack.delays import UNTRIED
+from harness.stack.disks import DiskAt
+from harness.stack.kind.machine_disks import MachineDisk
 from harness.stack.kubernetes.orchestrated import HasVolumes, Machines, Orchestrated, Orchestrator
 from harness.stack.namespaces.netns import Onlooker
 from harness.stack.objects.temporary_gate import TemporaryGate
@@ -214,7 +216,12 @@ def _disk_of(hit: Hit, name: str, service: Service) -> DiskAt:
     found = volumes.of(name) if volumes is not None else None
     if found is None:
         raise NotExpressible(f"{hit.spec.name} cannot be done here", why=f"{name} has no disk of its own")
-    return OnMachine(found)
+    if isinstance(found, MachineDisk):
+        return OnMachine(found)
+    if hit.spec.kind == "disk_read_only":
+        why = "a remount of its volume would outlive the pod, and an agent that died"
+        raise NotExpressible(f"{hit.spec.name} cannot be done here", why=why)
+    return found
 
 
 def _gate(hit: Hit) -> Mechanism:

@@ -1,8 +1,9 @@
 """Faults on disks: full, or read-only.
 
 A node's disk is a tmpfs of its own, a pod's claim a file system in a file of its machine
-(``harness.stack.kind.machine_disks``). The one becomes full by a remount to the size that is in use, the
-other by a file that takes all that is free; so the first byte more is refused with ENOSPC, by the kernel, to
+(``harness.stack.kind.machine_disks``), or in somebody's cluster one that only an agent reaches
+(``harness.stack.agents.volumes``). The first becomes full by a remount to the size that is in use, the
+others by a file that takes all that is free; so the first byte more is refused with ENOSPC, by the kernel, to
 whoever writes it. It becomes read-only by a remount; the kernel grants that only while nobody has a file open
 for writing, so a service that has is killed first and started again on the read-only disk, as after a crash
 of its machine.
@@ -14,47 +15,21 @@ that did is started again at the healing, and the proof says so.
 from __future__ import annotations
 
 import errno
-import os
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
 from harness.errors import FaultError, StackError
 from harness.faults.disks import Disk, disks
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
 from harness.faults.reach import Pair
+from harness.stack.disks import AnyDisk, DiskAt
 from harness.stack.kind.machine_disks import RESTORE, MachineDisk
 from harness.stack.seams import Service
 from harness.waiting import NotYet, wait_for
 
-_PROBE = ".harness-probe"
-_PROBE_BYTES = 1 << 20
 _GONE_SECONDS, _FROZEN_SECONDS = 5.0, 3.0
-
-
-class DiskAt(Protocol):
-    """Where a node's disk is, whatever is in its place now."""
-
-    @property
-    def undo(self) -> dict[str, str]:
-        """What the journal notes of it."""
-        ...
-
-    def commands(self, *, read_only: bool) -> tuple[str, ...]:
-        """What makes it full or read-only, as a person would paste it."""
-        ...
-
-    @property
-    def undo_commands(self) -> tuple[str, ...]:
-        """What restores it, as a person would paste it."""
-        ...
-
-    def find(self) -> Disk | MachineDisk | None:
-        """The disk now; None: there is none that we know."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +145,10 @@ class DiskFault:
         words = []
         for name in self.places:
             disk = self._disk(name)
-            refused = write_probe(disk.seen)
+            refused = disk.probe()
             if refused != wanted:
                 return Seen(ok=False, words=f"{name}: a write {_outcome(refused)}")
-            if not _readable(disk.seen):
+            if not disk.is_readable():
                 return Seen(ok=False, words=f"{name}: reading fails as well")
             again = f", {name} was killed and started on it" if name in self._restarted else ""
             words.append(f"{name}: a write {_outcome(refused)}, reading goes on{again}")
@@ -204,7 +179,7 @@ class DiskFault:
         words = []
         for name in self.services:
             disk = self._disk(name)
-            if (refused := write_probe(disk.seen)) or not disk.whole:
+            if (refused := disk.probe()) or not disk.whole:
                 return Seen(ok=False, words=f"{name}: a write {_outcome(refused)}, its disk is not whole")
             try:
                 words.append(f"{name}: a write {_outcome(0)}, {disk.megabytes} MiB, {self._serves(name)}")
@@ -226,13 +201,13 @@ class DiskFault:
         service.start()
         return f"died of it and was started again, {service.wait_ready(self.ready_seconds)}"
 
-    def _fill(self, name: str, disk: Disk | MachineDisk) -> None:
+    def _fill(self, name: str, disk: AnyDisk) -> None:
         try:
             disk.fill()
         except OSError as error:
             raise FaultError(f"the disk of {name} could not be made full", why=str(error)) from error
 
-    def _make_read_only(self, name: str, disk: Disk | MachineDisk) -> None:
+    def _make_read_only(self, name: str, disk: AnyDisk) -> None:
         try:
             disk.freeze()
         except OSError as error:
@@ -245,7 +220,7 @@ class DiskFault:
             with suppress(StackError):  # it may end at once, as it should
                 service.start()
 
-    def _freeze(self, name: str, disk: Disk | MachineDisk) -> None:
+    def _freeze(self, name: str, disk: AnyDisk) -> None:
         """Once its last writer is gone: the kernel may take a moment to close what a dead one had open."""
 
         def freeze() -> None:
@@ -259,7 +234,7 @@ class DiskFault:
         except StackError as error:
             raise FaultError(f"the disk of {name} stays writable", why=error.why) from error
 
-    def _disk(self, name: str) -> Disk | MachineDisk:
+    def _disk(self, name: str) -> AnyDisk:
         place = self.places[name]
         found = place.find()
         if found is None:
@@ -270,44 +245,10 @@ class DiskFault:
         return found
 
 
-def write_probe(place: Path) -> int:
-    """The error number with which the disk at *place* refuses 1 MiB; 0: it takes it. Leaves nothing."""
-    path = place / _PROBE
-    try:
-        descriptor = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-    except OSError as error:
-        return error.errno or errno.EIO
-    try:
-        left = _PROBE_BYTES
-        while left:
-            left -= os.write(descriptor, bytes(left))
-    except OSError as error:
-        return error.errno or errno.EIO
-    finally:
-        os.close(descriptor)
-        with suppress(OSError):
-            path.unlink()
-    return 0
-
-
 def _end(service: Service) -> None:
     with suppress(ProcessLookupError):
         service.process.send(signal.SIGKILL)
     service.process.wait_gone(_GONE_SECONDS)
-
-
-def _readable(place: Path) -> bool:
-    """Whether the folder, and a file if there is one, can be read."""
-    try:
-        files = (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
-        with suppress(StopIteration), next(files).open("rb") as file:
-            file.read(1)
-        list(place.iterdir())
-    except OSError:
-        return False
-    return True
 
 
 def _outcome(number: int) -> str:

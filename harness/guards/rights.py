@@ -62,7 +62,7 @@ ROWS: Mapping[str, frozenset[Right]] = {
     "bandwidth": AGENT,
     "loss": AGENT,
     "latency": AGENT,
-    "disk_full": _NOTHING,
+    "disk_full": AGENT | _POD | rights("", "persistentvolumeclaims", "get"),
     "disk_read_only": _NOTHING,
     "starve": AGENT,
     "s3_refuse": _NOTHING,

@@ -57,7 +57,7 @@ def undo(notes: Notes) -> bool:
 
 
 def _killed(line: str) -> bool:
-    """Whether a process of ours that fills memory, or burns processor time, is gone."""
+    """Whether a process of ours is gone that fills memory or a disk, or burns processor time."""
     pid, ticks = (int(word) for word in line.split())
     return not send(pid, ticks, signal.SIGKILL) or ended(pid, ticks, COMMAND_S)
 

@@ -20,6 +20,7 @@ from harness.errors import NotExpressible, StackError
 from harness.stack.agents.agents import AGENT, Agent, beating
 from harness.stack.agents.notes import FOLDER
 from harness.stack.agents.remote import Placed, RemoteNode
+from harness.stack.agents.remote_disk import RemoteClaims
 from harness.stack.kubernetes.api import Api
 from harness.stack.kubernetes.owned import Manifest, run_label, stamped
 from harness.stack.kubernetes.pods import Address, PodLike
@@ -82,9 +83,9 @@ class ThroughAgents:
         return None
 
     @property
-    def volumes(self) -> None:
-        """No claim there has a disk that the harness reaches."""
-        return
+    def volumes(self) -> RemoteClaims:
+        """The claims whose disks agents reach."""
+        return RemoteClaims(self.api, self._placed)
 
     def beside(self) -> tuple[Address, ...]:
         """The cluster's names and its API server, as this pod was told of them."""

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
+from dataclasses import dataclass
 
 from harness.errors import FaultError, HarnessError
 from harness.stack.agents.burning import BURN_S, Burnt
@@ -30,6 +31,20 @@ AGENT = ("python3", "-P", "-S", "-m", "harness.stack.agents.agent")
 BEAT_SECONDS = 1.0
 _ANSWER_S = 20.0
 _REOPENED_S = 15.0
+_FILLED_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeTold:
+    """A volume as an agent sees it: where its node has it, its size, and whether it is as it should be.
+
+    ``why`` it cannot be filled alone; empty: it can.
+    """
+
+    why: str
+    place: str
+    megabytes: int
+    whole: bool
 
 
 class Agent:
@@ -133,6 +148,25 @@ class Agent:
         """Take the processor time that the group of a process gets, for a moment."""
         told = self._ask("burn", patience=BURN_S, pid=pid, ticks=ticks)
         return Burnt(float(str(told["got"])), int(str(told["throttled"])))
+
+    def volume(self, pod: str, volume: str) -> VolumeTold:
+        """A volume of *pod*, by the name of its PersistentVolume."""
+        told = self._ask("volume", pod=pod, volume=volume)
+        size, whole = int(str(told["megabytes"])), bool(told["whole"])
+        return VolumeTold(str(told["why"]), str(told["place"]), size, whole)
+
+    def fill_volume(self, pod: str, volume: str) -> None:
+        """Fill it; its room comes back when this stream ends, too."""
+        self._ask("fill_volume", patience=_FILLED_S, pod=pod, volume=volume)
+
+    def free_volume(self, volume: str) -> None:
+        """Give it its room back; idempotent."""
+        self._ask("free_volume", volume=volume)
+
+    def try_volume(self, pod: str, volume: str) -> tuple[int, bool]:
+        """The error number with which it refuses a write, 0: none; and whether it can be read."""
+        told = self._ask("try_volume", pod=pod, volume=volume)
+        return int(str(told["refused"])), bool(told["readable"])
 
     def gone(self, pid: int, ticks: int, seconds: float) -> bool:
         """Whether it ends within *seconds*."""

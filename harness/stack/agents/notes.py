@@ -10,7 +10,7 @@ from pathlib import Path
 
 FOLDER = Path("/run/edge-agent")
 STANDING = ("held", "pods", "fillers", "burners")
-"""What is noted: what was stopped, pods in whose network commands ran, who fills memory, who burns time."""
+"""What is noted: what was stopped, pods in whose network commands ran, who fills memory or a disk, who burns time."""
 
 
 class Notes:

@@ -23,6 +23,7 @@ from harness.stack.agents.notes import Notes
 from harness.stack.agents.pod_proc import carried, cost, family, mains_of, start_ticks, states, switches
 from harness.stack.agents.pod_signals import Turning, ended, hold, lives, running
 from harness.stack.agents.pod_traffic import Ears, pour, shout
+from harness.stack.agents.volumes import NotItsOwn, Volumes, is_readable, refused
 
 Json: TypeAlias = dict[str, object]
 
@@ -36,6 +37,7 @@ class Serving:
     def __init__(self, notes: Notes) -> None:
         self._notes, self._ears = notes, Ears()
         self._turning = Turning(partial(notes.add, "held"), notes.beaten, LEASE_SECONDS)
+        self._volumes = Volumes(partial(notes.add, "fillers"))
 
     def beat(self) -> Json:
         """The harness is there."""
@@ -141,6 +143,28 @@ class Serving:
         self._notes.add("burners", f"{burner.pid} {start_ticks(burner.pid)}")
         burnt = burning.burn(found, burner)
         return {"got": burnt.got, "throttled": burnt.throttled}
+
+    def volume(self, pod: str, volume: str) -> Json:
+        """The place, size and state of a volume of *pod*; ``why`` it is none that can be filled alone."""
+        try:
+            place, megabytes, whole = self._volumes.look(pod, volume)
+        except NotItsOwn as error:
+            return {"why": str(error), "place": "", "megabytes": 0, "whole": False}
+        return {"why": "", "place": place, "megabytes": megabytes, "whole": whole}
+
+    def fill_volume(self, pod: str, volume: str) -> Json:
+        """Fill a volume of *pod*, for as long as this stream is open."""
+        self._volumes.fill(pod, volume)
+        return {}
+
+    def free_volume(self, volume: str) -> Json:
+        """End that."""
+        self._volumes.free(volume)
+        return {}
+
+    def try_volume(self, pod: str, volume: str) -> Json:
+        """With which error a volume of *pod* refuses a write, 0: none; and whether it can be read."""
+        return {"refused": refused(pod, volume), "readable": is_readable(pod, volume)}
 
     def looks(self, pid: int, ticks: int, count: int, every_s: float) -> Json:
         """At how many of *count* looks a process ran."""

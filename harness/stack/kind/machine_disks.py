@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.stack.disks import is_readable, write_probe
 from harness.stack.kind import machines
 
 FOLDER = "/var/edge-disks"
@@ -129,6 +130,14 @@ class MachineDisk:
             self._remount("rw")
         with contextlib.suppress(FileNotFoundError):
             self.ballast.unlink()
+
+    def probe(self) -> int:
+        """The error number with which it refuses a write; 0: it takes it."""
+        return write_probe(self.seen)
+
+    def is_readable(self) -> bool:
+        """Whether it can be read."""
+        return is_readable(self.seen)
 
     def fill_commands(self, *, read_only: bool) -> tuple[str, ...]:
         """What ``freeze`` or ``fill`` runs, as a person would paste it."""

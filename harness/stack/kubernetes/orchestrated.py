@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from harness.stack.disks import DiskAt
 from harness.stack.kind.machine_disks import MachineDisk
 from harness.stack.kubernetes.policies import Denial
 
@@ -196,11 +197,11 @@ class Volumes(Protocol):
 
     @property
     def storage_class(self) -> str:
-        """What a claim names to have one."""
+        """What a claim names to have one; empty: nothing."""
         ...
 
-    def of(self, node: str) -> MachineDisk | None:
-        """The disk of the pod's claim; None: it has none of ours; raises StackError."""
+    def of(self, node: str) -> MachineDisk | DiskAt | None:
+        """The disk of the pod's claim; None: it has none of ours; raises StackError, NotExpressible."""
         ...
 
 

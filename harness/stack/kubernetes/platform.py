@@ -202,7 +202,7 @@ def _manifests(assembly: Assembly, names: Iterable[str], volumes: Volumes | None
     for name in names:
         for manifest in read_manifests(assembly.folder / name):
             _spread_load(manifest, definition.load.workers)
-            if volumes is not None:
+            if volumes is not None and volumes.storage_class:
                 _use_class(manifest, volumes.storage_class)
             for container in _containers(manifest):
                 container["image"] = named(container["image"], images)

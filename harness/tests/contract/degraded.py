@@ -32,10 +32,10 @@ from harness.faults.places import object_store
 from harness.faults.reach import Pair
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec, isolate, kill
-from harness.faults.storage import write_probe
 from harness.faults.traffic import Way, arrived, bytes_per_second
 from harness.faults.watchdog import Watch
 from harness.stack.delays import Delays, has_netem
+from harness.stack.disks import write_probe
 from harness.stack.namespaces.netns import NamespaceNode, Observer
 from harness.stack.objects.component import ObjectStore
 from harness.stack.seams import HasDisk, Node, Service

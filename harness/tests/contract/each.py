@@ -70,7 +70,10 @@ EACH: Mapping[Kind, FaultSpec] = {
 }
 
 _NO_ORCHESTRATOR = dict.fromkeys(ON_PODS | ON_OPERATORS | ON_MACHINES, "nobody orchestrates there")
-_NO_DISK: dict[Kind, str] = dict.fromkeys(("disk_full", "disk_read_only"), "a claim has no size of its own")
+_NO_DISK: dict[Kind, str] = {
+    "disk_full": "a claim may be a folder of its node; where it is a file system of its own yes",
+    "disk_read_only": "a remount of a volume would outlive the pod, and an agent that died",
+}
 _NO_OPERATOR = dict.fromkeys(
     ON_OPERATORS, "no operator keeps the pods of its own stacks; with `--stack edge-kafka-strimzi` yes"
 )

@@ -24,9 +24,10 @@ from harness.faults.prepare import prepare
 from harness.faults.selectors import broker, clients
 from harness.faults.shaping import remove_here
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
-from harness.faults.storage import DiskFault, Mounted, write_probe
+from harness.faults.storage import DiskFault, Mounted
 from harness.faults.throttle import End, Throttle
 from harness.faults.traffic import Way, arrived, binomial_bounds, pushed, round_trips_ms
+from harness.stack.disks import write_probe
 from harness.tests.faults.fakes import FakeNode, FakeProcess, FakeService, FakeStack, PipelineStack
 
 HERE = FakeNode("here", "broker", "127.0.0.1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -19,7 +20,7 @@ from harness.faults.cluster import (
     stop_machine,
     unlist,
 )
-from harness.faults.degrade import loss
+from harness.faults.degrade import disk_full, disk_read_only, loss
 from harness.faults.denied import Denied
 from harness.faults.loss import Loss
 from harness.faults.mechanism import Mechanism
@@ -32,10 +33,14 @@ from harness.faults.reach import Pair
 from harness.faults.selectors import Selector, broker, together
 from harness.faults.signals import Death
 from harness.faults.spec import FaultSpec, kill
+from harness.faults.storage import DiskFault, OnMachine
 from harness.faults.unattended import Unattended
+from harness.stack.agents.remote_disk import RemoteDisk
+from harness.stack.disks import DiskAt
+from harness.stack.kind.machine_disks import MachineDisk
 from harness.stack.kubernetes.orchestrated import Attention
 from harness.stack.namespaces.netns import Onlooker
-from harness.tests.faults.fakes import FakeStack
+from harness.tests.faults.fakes import FakeProcess, FakeStack
 from harness.tests.faults.orchestrated import PodStack
 
 ON_PODS = [
@@ -168,3 +173,75 @@ def test_a_loss_to_an_address_alone_is_not_expressible() -> None:
     """Nothing would be lost, so it is said, with what can be done instead."""
     with pytest.raises(NotExpressible, match="api cannot lose packets here: no packet is filtered there"):
         made(loss(broker(1), api_server()))
+
+
+@dataclass
+class Plain:
+    """A service without a disk of the platform's."""
+
+    process: FakeProcess = field(default_factory=lambda: FakeProcess(1))
+
+    def start(self) -> None:
+        """Never."""
+
+    def wait_ready(self, seconds: float) -> str:
+        """At once."""
+        return f"ready within {seconds:g} s"
+
+    def wipe(self) -> None:
+        """Never."""
+
+
+@dataclass
+class Claims:
+    """Stands in for a platform's volumes: every pod's claim is on *disk*."""
+
+    disk: MachineDisk | DiskAt | None
+    storage_class: str = ""
+
+    def of(self, node: str) -> MachineDisk | DiskAt | None:
+        """The same."""
+        assert node == "broker-1"
+        return self.disk
+
+
+def on(disk: MachineDisk | DiskAt | None) -> PodStack:
+    """Pods whose claims are on *disk*."""
+    stack = PodStack()
+    stack.services = {name: Plain() for name in stack.pods}
+    stack.volumes = Claims(disk)  # type: ignore[attr-defined] # a stack may have some
+    return stack
+
+
+REMOTE = RemoteDisk("broker-1", "ns", "/mnt/a", None, lambda: None)  # type: ignore[arg-type, return-value] # not asked
+
+
+@pytest.mark.parametrize(
+    ("disk", "place"),
+    [
+        (MachineDisk("worker-1", "edge.data-1"), OnMachine(MachineDisk("worker-1", "edge.data-1"))),
+        (REMOTE, REMOTE),
+    ],
+)
+def test_a_claim_is_filled_where_it_is(disk: MachineDisk | DiskAt, place: DiskAt) -> None:
+    """On a machine of ours by the harness, behind an agent by the agent."""
+    full = made(disk_full(broker(1)), on(disk))
+
+    assert isinstance(full, DiskFault)
+    assert full.places == {"broker-1": place}
+
+
+def test_a_disk_behind_an_agent_is_not_made_read_only() -> None:
+    """Nothing would end that by itself; on a machine of ours it is made."""
+    with pytest.raises(NotExpressible, match="a remount of its volume would outlive the pod"):
+        made(disk_read_only(broker(1)), on(REMOTE))
+    ours = made(disk_read_only(broker(1)), on(MachineDisk("worker-1", "edge.data-1")))
+
+    assert isinstance(ours, DiskFault)
+    assert ours.read_only
+
+
+def test_a_pod_without_a_claim_of_ours_has_no_disk() -> None:
+    """Nor has one on a platform without any."""
+    with pytest.raises(NotExpressible, match="broker-1 has no disk of its own"):
+        made(disk_full(broker(1)), on(None))
