@@ -9,8 +9,9 @@ import threading
 from pathlib import Path
 
 FOLDER = Path("/run/edge-agent")
-STANDING = ("held", "pods", "fillers")
-"""What is noted: processes that were stopped, pods in whose network commands ran, who fills memory."""
+STANDING = ("held", "pods", "fillers", "shaped", "proxies")
+"""What is noted: processes that were stopped, pods in whose network commands ran, who fills memory, pods with
+a discipline of ours on an interface, proxies of ours."""
 
 
 class Notes:
@@ -33,6 +34,10 @@ class Notes:
             return (self._folder / "beat").stat().st_mtime_ns
         except OSError:
             return -1
+
+    def file(self, name: str) -> Path:
+        """Where something else may be kept beside the notes."""
+        return self._folder / name
 
     def add(self, name: str, line: str) -> None:
         """Note *line* under *name*, before what it tells of is done."""

@@ -45,9 +45,9 @@ def _main() -> int:
     if not enclosure.is_inside():
         mark = {"HARNESS_RUN": folder.name, "HARNESS_DIR": str(folder)}
         return enclosure.run_inside([sys.executable, *sys.orig_argv[1:]], dict(os.environ) | mark)
-    from harness.tests.contract import degraded, delayed, stories  # noqa: PLC0415 - the keeper has one thread and stays light
+    from harness.tests.contract import degraded, delayed, far, stories  # noqa: PLC0415 - the keeper has one thread and stays light
 
-    seen = (stories.STORIES | degraded.STORIES | delayed.STORIES)[story](folder, given)
+    seen = (stories.STORIES | degraded.STORIES | delayed.STORIES | far.STORIES)[story](folder, given)
     (folder / "result.json").write_text(json.dumps(seen))
     return 0
 
