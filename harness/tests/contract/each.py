@@ -85,7 +85,6 @@ LACKS: Mapping[str, Mapping[Kind, str]] = {
     | dict.fromkeys(ON_MACHINES, "its machines are out of reach")
     | {
         "bandwidth": "a pod's cable ends out of reach",
-        "latency": "a pod's cable ends out of reach",
         "drain": "no Role of a namespace closes a machine",
         "cpu_limit": "nobody gives it back there when the harness is gone",
     },

@@ -72,6 +72,12 @@ def test_by_agents(run: Run) -> None:
             run.hold_steady(seconds=3)
     run.verify()
 '''
+BY_PROXY = (
+    CUT.replace("long_cut", "by_proxy")
+    .replace('isolate(broker("edge-kafka-2"))', "latency(broker(2), ms=100)")
+    .replace("isolate", "latency")
+    .replace("seconds=120", "seconds=3")
+)
 PAUSE = CUT.replace("isolate(", "pause(").replace("isolate,", "pause,").replace("cut", "pause")
 
 
@@ -277,6 +283,24 @@ def test_what_agents_hold_is_proven_and_heals(
     said = done.stdout[-3000:] + done.stderr[-1000:]
     assert [each["name"].split()[0] for each in faults] == ["lose", "starve", "fill"], said
     assert all(each["effect_proven_at"] and each["healing_proven_at"] for each in faults), said
+    assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
+
+
+def test_answers_that_an_agent_delays_are_proven_and_heal(
+    admin: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By the node's netem, or by a Toxiproxy in the image: one of them is needed to run this."""
+    words = story(tmp_path / "own", "by_proxy", BY_PROXY)
+    with drill("edge-proxy", admin, tmp_path_factory.mktemp("user"), plan=words) as granted:
+        done = granted.run(*words)
+        told = verdict(granted)
+
+    faults = told["faults"]
+    assert isinstance(faults, list)
+    said = done.stdout[-3000:] + done.stderr[-1000:]
+    assert [each["name"].split()[0] for each in faults] == ["delay"], said
+    assert faults[0]["effect_proven_at"], said
+    assert faults[0]["healing_proven_at"], said
     assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
 
 
