@@ -19,6 +19,7 @@ from harness import bundle
 from harness.errors import BadInput, MissingAbility
 from harness.rundir import unwritable
 from harness.stack.artifacts import Jar, cache_folder, ensure, read_lock
+from harness.stack.components import ToxiproxyDefinition
 from harness.stack.definition import StackDefinition, base_folder, on_kubernetes, read_definition
 from harness.stack.java import IN_IMAGES, Java, find_java
 from harness.stack.namespaces import enclosure
@@ -83,6 +84,9 @@ def prepare(stack: str, settings: Mapping[str, str], platform: str = "local") ->
             "the local platform runs no images", why=f"images.{min(definition.images)} was set",
             fix="--platform docker or kind",
         )  # fmt: skip
+    if platform.startswith(CONTEXT) and not enclosure.is_inside():
+        # What it names is in the image of the harness, and is looked for in there.
+        definition = definition.model_copy(update={"toxiproxy": ToxiproxyDefinition()})
     jars = locked_jars(definition, bundle.fixtures() / "locks")
     check_parts(definition, folder)
     return Prepared(definition, folder, jars, IN_IMAGES if platform.startswith(CONTEXT) else None)

@@ -163,12 +163,12 @@ class _Unheard:
 class Rehearsal:
     """Takes the part of ``Run`` and writes down what it is told."""
 
-    def __init__(self, definition: StackDefinition) -> None:
+    def __init__(self, definition: StackDefinition, delays: Delays | None = None) -> None:
         self.lines: list[str] = []
         self.budgets = definition.budgets
         self.plan: list[Planned] = []
         self._load = definition.load
-        self._stack = _future(definition)
+        self._stack = _future(definition, delays or delays_here(definition.toxiproxy.binary))
         self._step = 0
 
     @contextlib.contextmanager
@@ -267,9 +267,12 @@ def plan_of(scenario: Scenario, definition: StackDefinition) -> tuple[Planned, .
     return tuple(rehearsal.plan)
 
 
-def rehearse(scenario: Scenario, definition: StackDefinition) -> list[str]:
-    """What *scenario* would do on *definition*, line by line; starts nothing."""
-    rehearsal = Rehearsal(definition)
+def rehearse(scenario: Scenario, definition: StackDefinition, delays: Delays | None = None) -> list[str]:
+    """What *scenario* would do on *definition*, line by line; starts nothing.
+
+    *delays* is what there is to delay packets with; None: what this machine has.
+    """
+    rehearsal = Rehearsal(definition, delays)
     scenario.story(rehearsal)
     head = [
         f"{scenario.name}: {scenario.title}",
@@ -283,7 +286,7 @@ def _told(settings: Mapping[str, str]) -> str:
     return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
-def _future(definition: StackDefinition) -> _FutureStack:
+def _future(definition: StackDefinition, delays: Delays) -> _FutureStack:
     made = NamespaceNode if definition.kubernetes is None else _FuturePod
     nodes: dict[str, Node] = {
         n.name: made(n.name, n.role, n.address, listens_on(definition, n, vector=True))
@@ -294,4 +297,4 @@ def _future(definition: StackDefinition) -> _FutureStack:
     nodes["observer"] = Observer(definition.network.observer)
     roles = _FreshRoles(tuple(sorted(n.name for n in definition.nodes if n.role == "broker")))
     running = {n.name: _FutureService(n.name) for n in definition.nodes if n.role != "load"}
-    return _FutureStack(nodes, running, roles, delays_here(definition.toxiproxy.binary))
+    return _FutureStack(nodes, running, roles, delays)

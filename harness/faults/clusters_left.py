@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.faults.shaping import remove
 from harness.stack.kind import machine_disks
 from harness.stack.kind.machines import CORDONED, kubectl_of, network_of, start_all, states
 from harness.stack.kubernetes.cluster_left import ran
+from harness.stack.namespaces.shaping import remove
 
 SECONDS = 120.0
 """For one command about a whole cluster."""

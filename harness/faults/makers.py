@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import BadInput, NotExpressible
@@ -31,7 +31,8 @@ from harness.faults.storage import DiskFault, Mounted, OnMachine
 from harness.faults.throttle import delay_of, has_cable, rate_of
 from harness.faults.traffic import can_speak
 from harness.faults.unattended import Unattended
-from harness.stack.delays import UNTRIED
+from harness.stack.agents.delaying import Delayed
+from harness.stack.delays import UNTRIED, Delays
 from harness.stack.disks import DiskAt
 from harness.stack.kind.machine_disks import MachineDisk
 from harness.stack.kubernetes.orchestrated import HasVolumes, Machines, Orchestrated, Orchestrator
@@ -129,7 +130,10 @@ class Hit:
 
     def is_down(self, name: str) -> bool:
         """Whether another fault now holds that node's service: it is dead or stopped."""
-        process = self.stack.services[name].process
+        try:
+            process = self.stack.services[name].process
+        except NotExpressible:
+            return False  # which of its processes is meant nobody knows: it has to answer
         return process.is_stopped() or not process.is_alive()
 
 
@@ -183,15 +187,31 @@ def _delay(hit: Hit) -> Mechanism:
         between = behind_proxy(hit.nodes, standing, hit.observer, _given(hit.spec.ms))
         between.disturbed = lambda name: hit.is_cut_off(name) or hit.is_down(name)
         return between
-    delays = hit.stack.delays if isinstance(hit.stack, HasDelays) else UNTRIED
+    delays = _delays(hit)
     if delays.netem:
         made = delay_of(hit.nodes, hit.observer, _given(hit.spec.ms), hit.through)
-        made.disturbed = hit.is_cut_off
+        # Where a service's answers prove it, nothing does while it is down.
+        made.disturbed = lambda name: hit.is_cut_off(name) or (_is_far(hit.nodes[name]) and hit.is_down(name))
         return made
     if delays.toxiproxy is None:
         what = "not expressible here, because this kernel has no netem"
         raise NotExpressible(f"{what}, and {delays.missing}")
     return _behind_proxy(hit, delays.toxiproxy)
+
+
+def _delays(hit: Hit) -> Delays:
+    """By what packets can be delayed there; the kernels of other machines are asked for themselves."""
+    found = hit.stack.delays if isinstance(hit.stack, HasDelays) else UNTRIED
+    far = [node for node in hit.nodes.values() if _is_far(node)]
+    for node in far:
+        node.enter(["tc"])  # where nobody gets in, this says why
+    netem = all(node.has_netem() for node in far if isinstance(node, Delayed))
+    return replace(found, netem=netem) if far else found
+
+
+def _is_far(node: Node) -> bool:
+    """Whether the harness itself opens no socket there."""
+    return not isinstance(node, Wired)
 
 
 def _behind_proxy(hit: Hit, binary: Path) -> Mechanism:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from harness.faults.disks import Disk, disks
 from harness.faults.observed import PROC, Marked, namespace
-from harness.faults.shaping import removal, shaped
 from harness.stack.kind import machine_disks
 from harness.stack.kind.machine_disks import MachineDisk
 from harness.stack.kind.machines import kubectl_of, states
 from harness.stack.kubernetes import resizing
+from harness.stack.namespaces.shaping import removal, shaped
 
 _TABLE = ("inet", "harness")
 _NFT_SECONDS, _KUBECTL_SECONDS = 5.0, 30.0

@@ -45,12 +45,12 @@ from harness.faults.observed import (
     start_ticks,
     stat_fields,
 )
-from harness.faults.shaping import remove, remove_here
 from harness.faults.toxics import reset_all
 from harness.stack.docker import left as docker_left
 from harness.stack.kind import machine_disks
 from harness.stack.kind.machines import START, kubectl_of, network_of, start_all
 from harness.stack.kubernetes import policies, reconciliation, resizing
+from harness.stack.namespaces.shaping import remove, remove_here
 
 LEASE_SECONDS = 5.0
 BEAT_SECONDS = 1.0

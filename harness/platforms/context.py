@@ -29,6 +29,7 @@ from harness.platforms.mending import Mending
 from harness.platforms.remains import kinds_of_stacks
 from harness.stack.agents.agent_pods import ThroughAgents
 from harness.stack.booted import BootedStack
+from harness.stack.delays import in_image
 from harness.stack.kubernetes import platform as kubernetes
 from harness.stack.kubernetes.api import Api
 from harness.stack.kubernetes.connection import Context, OwnAccount, reached, server_of
@@ -85,4 +86,5 @@ class Elsewhere:
         grip = ThroughAgents(api, run, image_of(definition), own, owner, DEADLINE_S)
         with ordered(partial(kubernetes.booted, api=api, grip=grip), order) as stack:
             check = each_time(admission, order, looking)
-            yield replace(stack, check=check, notes=(*stack.notes, *admission.notes))
+            delays = in_image(stack.delays, order.definition.toxiproxy.binary, grip.image)
+            yield replace(stack, check=check, notes=(*stack.notes, *admission.notes), delays=delays)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.stack.programs import find_program, missing_program, version_words
@@ -39,6 +39,12 @@ def delays_here(binary: str) -> Delays:
     """
     found = find_toxiproxy(binary)
     return Delays(has_netem(), found, "" if found else missing_program(_SETTING, binary))
+
+
+def in_image(delays: Delays, binary: str, image: str) -> Delays:
+    """*delays* in the words of a cluster where *image* is what runs the server *binary*."""
+    why = f"there is no {binary!r} in PATH of {image}; name an image that has it with --set images.harness=…"
+    return replace(delays, missing=why if delays.missing else "")
 
 
 def find_toxiproxy(binary: str) -> Path | None:

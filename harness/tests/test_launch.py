@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import BadInput
 from harness.launch import machine_lock, new_run_id, parse_settings, prepare
+from harness.stack.namespaces import enclosure
 
 
 def test_settings_are_split_at_the_first_sign() -> None:
@@ -44,6 +45,17 @@ def test_every_locked_version_needs_no_code(version: str) -> None:
     jars = prepare("edge-kafka", {"kafka.version": version}).jars["kafka"]
 
     assert f"org.apache.kafka:kafka_2.13:{version}" in [jar.coordinates for jar in jars]
+
+
+def test_in_somebodys_cluster_a_toxiproxy_is_looked_for_in_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path need not be on the user's machine; in the pod it has to be."""
+    named = {"toxiproxy.binary": "/opt/toxiproxy-server"}
+
+    assert prepare("edge-kafka", named, "context:staging").definition.toxiproxy.binary == "toxiproxy-server"
+    for platform, inside in (("kind", "0"), ("context:staging", "1")):
+        monkeypatch.setenv(enclosure.INSIDE, inside)
+        with pytest.raises(BadInput, match=r"toxiproxy\.binary '/opt/toxiproxy-server' is not a program"):
+            prepare("edge-kafka", named, platform)
 
 
 def test_nodes_ports_lead_nowhere_in_somebodys_cluster() -> None:

@@ -9,6 +9,7 @@ from harness.faults.kinds import Kind
 from harness.rehearsal import Rehearsal
 from harness.scenario import group, transfers
 from harness.stack.definition import read_definition
+from harness.stack.delays import UNTRIED
 from harness.tests.contract.each import EACH, KINDS
 
 STACKS = bundle.fixtures() / "stacks"
@@ -24,6 +25,15 @@ def test_every_fault_is_told_of_and_planned_though_nothing_stands(stack: str, ki
 
     assert rehearsal.lines[0].startswith(f"inject  {EACH[kind].name} for 1 s")
     assert [planned.strike.kind for planned in rehearsal.plan] == [kind]
+
+
+def test_a_delay_in_somebodys_cluster_is_told_as_one_of_netem() -> None:
+    """What its nodes have nobody knows beforehand, whatever this machine has."""
+    rehearsal = Rehearsal(read_definition(STACKS, "edge-plain", {}), UNTRIED)
+    with rehearsal.inject(EACH["latency"], seconds=1):
+        pass
+
+    assert any("netem limit 100000 delay 100ms" in line for line in rehearsal.lines)
 
 
 def test_workloads_are_told_of() -> None:

@@ -3,9 +3,10 @@
 Four ways to run it, standard library only:
 
 * ``keep``: the pod's own command. It waits, and when nobody has asked for anything for one lease it
-  undoes what stands: processes that were stopped continue, and the packet filter's table goes from every
-  pod in which commands ran. What is in force is noted in a folder that outlives the container, so it does
-  the same when it was itself killed and started again. After a longer silence it ends.
+  undoes what stands: processes that were stopped continue, ours end, interfaces are quick again, and the
+  packet filter's table goes from every pod in which commands ran. What is in force is noted in a folder that
+  outlives the container, so it does the same when it was itself killed and started again. After a longer
+  silence it ends.
 * ``serve``: what the harness runs beside it, over one stream that stays open. Each line in is a request,
   each line out an answer with the request's ``id``; see ``harness.stack.agents.serving``.
 * ``undo``: at once what ``keep`` does after a lease, for ``harness heal``; says in JSON what stood there.
@@ -23,11 +24,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from harness.clock import MONOTONIC
-from harness.stack.agents.networks import COMMAND_S, in_network, network
-from harness.stack.agents.notes import FOLDER, STANDING, Notes
+from harness.stack.agents.networks import COMMAND_S, entering, in_network, network
+from harness.stack.agents.notes import FOLDER, PROCESSES, STANDING, Notes
 from harness.stack.agents.pod_proc import network_of
 from harness.stack.agents.pod_signals import ended, let_continue, send
 from harness.stack.agents.serving import LEASE_SECONDS, Serving, serve
+from harness.stack.namespaces import shaping
 
 SILENCE_SECONDS = 120.0
 LOOK_SECONDS = 0.2
@@ -49,7 +51,8 @@ def keep(notes: Notes, *, lease: float = LEASE_SECONDS, silence: float = SILENCE
 def undo(notes: Notes) -> bool:
     """Undo all that is noted; what fails is told and stays noted. Whether nothing is left."""
     failed = [line for line in notes.read("held") if not let_continue(line)]
-    failed += [line for name in ("fillers", "burners") for line in notes.read(name) if not _killed(line)]
+    failed += [line for name in PROCESSES for line in notes.read(name) if not _killed(line)]
+    failed += [pod for pod in notes.read("shaped") if not _quick(pod)]
     failed += [pod for pod in notes.read("pods") if not _cleared(pod)]
     if not failed:
         notes.clear()
@@ -57,9 +60,21 @@ def undo(notes: Notes) -> bool:
 
 
 def _killed(line: str) -> bool:
-    """Whether a process of ours is gone that fills memory or a disk, or burns processor time."""
+    """Whether a process of ours is gone that fills memory or a disk, burns processor time, or is a proxy."""
     pid, ticks = (int(word) for word in line.split())
     return not send(pid, ticks, signal.SIGKILL) or ended(pid, ticks, COMMAND_S)
+
+
+def _quick(pod: str) -> bool:
+    """Whether no discipline of ours is left on an interface of *pod*."""
+    if network_of(pod) is None:
+        return True
+    try:
+        shaping.remove(entering(pod, ()))
+    except (OSError, subprocess.SubprocessError) as error:
+        sys.stderr.write(f"{pod}: {error}\n")
+        return False
+    return True
 
 
 def _cleared(pod: str) -> bool:

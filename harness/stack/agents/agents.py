@@ -168,6 +168,20 @@ class Agent:
         told = self._ask("try_volume", pod=pod, volume=volume)
         return int(str(told["refused"])), bool(told["readable"])
 
+    def has_netem(self) -> bool:
+        """Whether the node's kernel delays packets."""
+        return bool(self._ask("netem")["ok"])
+
+    def shape(self, pod: str, device: str, discipline: Sequence[str]) -> Done:
+        """What tc says when *discipline* is put on an interface of *pod*, as ours."""
+        told = self._ask("shape", pod=pod, device=device, discipline=list(discipline))
+        return Done(int(str(told["rc"])), str(told["out"]), str(told["err"]))
+
+    def proxy(self, pod: str, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int, str]:
+        """Run a proxy in the network of *pod*; its pid, its start, and the file there of what it says."""
+        told = self._ask("proxy", pod=pod, argv=list(argv), environment=dict(environment))
+        return int(str(told["pid"])), int(str(told["ticks"])), str(told["log"])
+
     def gone(self, pid: int, ticks: int, seconds: float) -> bool:
         """Whether it ends within *seconds*."""
         return bool(self._ask("wait", patience=seconds, pid=pid, ticks=ticks, seconds=seconds)["gone"])

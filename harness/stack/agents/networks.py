@@ -27,13 +27,22 @@ def in_network(pod: str, argv: Sequence[str], text: str = "") -> subprocess.Comp
         subprocess.SubprocessError: it took too long.
     """
     return subprocess.run(
-        ["nsenter", f"--net={network(pod)}", "--", *argv],
+        entering(pod, argv),
         input=text,
         capture_output=True,
         text=True,
         check=False,
         timeout=COMMAND_S,
     )
+
+
+def entering(pod: str, argv: Sequence[str]) -> list[str]:
+    """The argv that runs *argv* in the network of *pod*.
+
+    Raises:
+        OSError: it has none of its own here.
+    """
+    return ["nsenter", f"--net={network(pod)}", "--", *argv]
 
 
 def network(pod: str) -> Path:

@@ -9,8 +9,12 @@ import threading
 from pathlib import Path
 
 FOLDER = Path("/run/edge-agent")
-STANDING = ("held", "pods", "fillers", "burners")
-"""What is noted: what was stopped, pods in whose network commands ran, who fills memory or a disk, who burns time."""
+PROCESSES = ("fillers", "burners", "proxies")
+"""Processes of ours: they fill memory or a disk, burn processor time, delay answers."""
+
+STANDING = ("held", "pods", "shaped", *PROCESSES)
+"""What is noted: processes that were stopped, pods in whose network commands ran, pods with a discipline of
+ours on an interface, and what runs for us."""
 
 
 class Notes:
@@ -33,6 +37,10 @@ class Notes:
             return (self._folder / "beat").stat().st_mtime_ns
         except OSError:
             return -1
+
+    def file(self, name: str) -> Path:
+        """Where something else may be kept beside the notes."""
+        return self._folder / name
 
     def add(self, name: str, line: str) -> None:
         """Note *line* under *name*, before what it tells of is done."""

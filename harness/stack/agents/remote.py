@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.stack.agents.agents import AGENT, Agent
 from harness.stack.agents.burning import Burnt
+from harness.stack.agents.delaying import interface_of
 from harness.stack.agents.turns import Looked
 from harness.stack.seams import Cost, Done, Look
 
@@ -40,6 +41,7 @@ class RemoteNode:
     find: Callable[[], Placed | None]
     _placed: Placed | None = field(default=None, repr=False)
     _main: RemoteProcess | None = field(default=None, repr=False)
+    _proxy_log: str = field(default="", repr=False)
     _looked: float = field(default=0.0, repr=False)
     _followed: float = field(default=0.0, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -84,6 +86,33 @@ class RemoteNode:
     def pour(self, address: str, port: int, rate: float, seconds: float) -> tuple[int, float]:
         """Send datagrams at a rate; see ``harness.stack.agents.pod_traffic.pour``."""
         return self._place.agent.pour(self._place.uid, address, port, rate, seconds)
+
+    def find_interface(self) -> str:
+        """See ``harness.stack.agents.delaying.Delayed``."""
+        address = self._place.address
+        done = self.run(["ip", "-j", "address", "show", "to", address])
+        found = interface_of(done.out, address) if done.rc == 0 else ""
+        if not found:
+            raise FaultError(f"no interface of {self.name} has its address {address}", why=done.err)
+        return found
+
+    def has_netem(self) -> bool:
+        """See ``harness.stack.agents.delaying.Delayed``."""
+        return self._place.agent.has_netem()
+
+    def shape(self, device: str, discipline: Sequence[str]) -> Done:
+        """See ``harness.stack.agents.delaying.Delayed``."""
+        return self._place.agent.shape(self._place.uid, device, discipline)
+
+    def start_proxy(self, argv: Sequence[str], environment: Mapping[str, str]) -> RemoteProcess:
+        """See ``harness.stack.toxiproxy.in_front.Fronted``."""
+        agent = self._place.agent
+        pid, ticks, self._proxy_log = agent.proxy(self._place.uid, argv, environment)
+        return RemoteProcess(pid, ticks, agent, self.namespace)
+
+    def proxy_said(self, lines: int) -> str:
+        """See ``harness.stack.toxiproxy.in_front.Fronted``."""
+        return self.run(["tail", "-n", str(lines), self._proxy_log]).out
 
     def can_connect(self, address: str, port: int, *, seconds: float) -> bool:
         """Whether a TCP connection from this pod completes in time; from a pod that is gone none does."""

@@ -17,13 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
-from harness.stack.agents import burning, filling
-from harness.stack.agents.networks import in_network, network, socket_in
+from harness.stack.agents import burning, delaying, filling
+from harness.stack.agents.networks import entering, in_network, network, socket_in
 from harness.stack.agents.notes import Notes
 from harness.stack.agents.pod_proc import carried, cost, family, mains_of, start_ticks, states, switches
 from harness.stack.agents.pod_signals import Turning, ended, hold, lives, running
 from harness.stack.agents.pod_traffic import Ears, pour, shout
 from harness.stack.agents.volumes import NotItsOwn, Volumes, is_readable, refused
+from harness.stack.delays import has_netem
+from harness.stack.namespaces import shaping
 
 Json: TypeAlias = dict[str, object]
 
@@ -165,6 +167,25 @@ class Serving:
     def try_volume(self, pod: str, volume: str) -> Json:
         """With which error a volume of *pod* refuses a write, 0: none; and whether it can be read."""
         return {"refused": refused(pod, volume), "readable": is_readable(pod, volume)}
+
+    def netem(self) -> Json:
+        """Whether this node's kernel delays packets."""
+        return {"ok": has_netem()}
+
+    def shape(self, pod: str, device: str, discipline: list[str]) -> Json:
+        """Put a queueing discipline of ours on an interface of *pod*."""
+        self._notes.add("shaped", pod)
+        done = in_network(pod, shaping.placing((), device, discipline))
+        return {"rc": done.returncode, "out": done.stdout, "err": done.stderr}
+
+    def proxy(self, pod: str, argv: list[str], environment: dict[str, str]) -> Json:
+        """Run a proxy in the network of *pod*; which process it is, and the file of what it says."""
+        log = self._notes.file(f"proxy-{pod}.log")
+        proxy = delaying.start(entering(pod, argv), environment, log)
+        own = start_ticks(proxy.pid)
+        self._notes.add("proxies", f"{proxy.pid} {own}")
+        delaying.go_on(proxy)
+        return {"pid": proxy.pid, "ticks": own, "log": str(log)}
 
     def looks(self, pid: int, ticks: int, count: int, every_s: float) -> Json:
         """At how many of *count* looks a process ran."""

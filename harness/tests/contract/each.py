@@ -87,7 +87,6 @@ LACKS: Mapping[str, Mapping[Kind, str]] = {
     | _NO_OPERATOR
     | dict.fromkeys(ON_MACHINES, "its machines are out of reach")
     | {
-        "latency": "a pod's cable ends out of reach",
         "drain": "no Role of a namespace closes a machine",
     },
 }

@@ -45,9 +45,9 @@ def _main() -> int:
     if not enclosure.is_inside():
         mark = {"HARNESS_RUN": folder.name, "HARNESS_DIR": str(folder)}
         return enclosure.run_inside([sys.executable, *sys.orig_argv[1:]], dict(os.environ) | mark)
-    from harness.tests.contract import degraded, delayed, stories, volume_stories  # noqa: PLC0415 - the keeper has one thread and stays light
+    from harness.tests.contract import degraded, delayed, far, stories, volume_stories  # noqa: PLC0415 - the keeper has one thread and stays light
 
-    told = stories.STORIES | degraded.STORIES | delayed.STORIES | volume_stories.STORIES
+    told = stories.STORIES | degraded.STORIES | delayed.STORIES | far.STORIES | volume_stories.STORIES
     seen = told[story](folder, given)
     (folder / "result.json").write_text(json.dumps(seen))
     return 0

@@ -63,7 +63,7 @@ from harness.scenario import Run, bandwidth, broker, limit_cpu, loss, out_of_mem
 
 @scenario()
 def test_by_agents(run: Run) -> None:
-    """Packets are lost, their rate is limited, a process gets less time and processor, its memory is filled."""
+    """A loss, a rate, turns, a processor limit and filled memory, one after the other."""
     with run.load(rate=200):
         run.hold_steady(seconds=2)
         for fault in (
@@ -78,6 +78,12 @@ def test_by_agents(run: Run) -> None:
             run.hold_steady(seconds=3)
     run.verify()
 '''
+BY_PROXY = (
+    CUT.replace("long_cut", "by_proxy")
+    .replace('isolate(broker("edge-kafka-2"))', "latency(broker(2), ms=100)")
+    .replace("isolate", "latency")
+    .replace("seconds=120", "seconds=3")
+)
 PAUSE = CUT.replace("isolate(", "pause(").replace("isolate,", "pause,").replace("cut", "pause")
 
 
@@ -272,7 +278,7 @@ def test_heal_says_in_one_sentence_what_it_may_not(
 def test_what_agents_hold_is_proven_and_heals(
     admin: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A loss and a rate by datagrams of the agents' own, turns they give, time they burn, memory they fill."""
+    """Loss and rate by datagrams of the agents, turns that they give, time they burn, memory they fill."""
     words = story(tmp_path / "own", "by_agents", BY_AGENTS)
     with drill("edge-agents", admin, tmp_path_factory.mktemp("user"), plan=words) as granted:
         done = granted.run(*words)
@@ -284,6 +290,24 @@ def test_what_agents_hold_is_proven_and_heals(
     names = [each["name"].split()[0] for each in faults]
     assert names == ["lose", "limit", "starve", "limit", "fill"], said
     assert all(each["effect_proven_at"] and each["healing_proven_at"] for each in faults), said
+    assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
+
+
+def test_answers_that_an_agent_delays_are_proven_and_heal(
+    admin: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By the node's netem, or by a Toxiproxy in the image: one of them is needed to run this."""
+    words = story(tmp_path / "own", "by_proxy", BY_PROXY)
+    with drill("edge-proxy", admin, tmp_path_factory.mktemp("user"), plan=words) as granted:
+        done = granted.run(*words)
+        told = verdict(granted)
+
+    faults = told["faults"]
+    assert isinstance(faults, list)
+    said = done.stdout[-3000:] + done.stderr[-1000:]
+    assert [each["name"].split()[0] for each in faults] == ["delay"], said
+    assert faults[0]["effect_proven_at"], said
+    assert faults[0]["healing_proven_at"], said
     assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
 
 

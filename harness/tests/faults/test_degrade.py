@@ -22,12 +22,12 @@ from harness.faults.nft import Cuts, install_scripts, lift_scripts, losses_at, p
 from harness.faults.places import flink, object_store, task_manager
 from harness.faults.prepare import prepare
 from harness.faults.selectors import broker, clients
-from harness.faults.shaping import remove_here
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause
 from harness.faults.storage import DiskFault, Mounted
 from harness.faults.throttle import End, Throttle
 from harness.faults.traffic import Way, arrived, binomial_bounds, pushed, round_trips_ms
 from harness.stack.disks import write_probe
+from harness.stack.namespaces.shaping import remove_here
 from harness.tests.faults.fakes import FakeNode, FakeProcess, FakeService, FakeStack, PipelineStack
 
 HERE = FakeNode("here", "broker", "127.0.0.1")
@@ -265,7 +265,7 @@ def test_a_throttled_cable_is_not_throttled_twice() -> None:
 def test_a_delay_that_delays_nothing_is_seen() -> None:
     """A round trip as short as before disproves the delay."""
     throttle = Throttle({"here": HERE}, THERE, {"here": ()}, ("netem",), ms=50)
-    throttle._before["here"] = 0.1
+    throttle._before["here"] = [0.1]
 
     assert not throttle.traces().ok
 

@@ -17,11 +17,12 @@ import pytest
 
 from harness.stack.agents import agent, burning, filling, networks, pod_proc, pod_signals, serving
 from harness.stack.agents.agent import keep, undo
-from harness.stack.agents.notes import Notes
+from harness.stack.agents.notes import STANDING, Notes
 from harness.stack.agents.serving import Serving, answered, serve
 from harness.waiting import NotYet, wait_for
 
 UID = "0a1b2c3d-1111-2222-3333-444455556666"
+NOTHING = {name: 0 for name in STANDING if name != "held"}
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ def test_what_stood_is_told_when_it_is_undone_at_once(
 
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert codes == [0, 0]
-    assert first == {"held": 1, "pods": 0, "fillers": 0, "burners": 0, "left": False}
-    assert second == {"held": 0, "pods": 0, "fillers": 0, "burners": 0, "left": False}
+    assert first == {"held": 1, **NOTHING, "left": False}
+    assert second == {"held": 0, **NOTHING, "left": False}
     assert "T" not in pod_proc.states(process.pid)
 
 

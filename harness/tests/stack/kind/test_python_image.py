@@ -61,6 +61,24 @@ def test_a_program_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch) ->
         list(PythonImage().contents())
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_toxiproxy_in_path_comes_along(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    there: bool,  # noqa: FBT001
+) -> None:
+    """Without one the image is built all the same."""
+    program = tmp_path / "toxiproxy-2.12"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    own = {"toxiproxy-server": str(tmp_path / "toxiproxy-server") if there else None}
+    (tmp_path / "toxiproxy-server").symlink_to(program)
+    monkeypatch.setattr(shutil, "which", lambda name, **_: own.get(name, "/bin/true"))
+    found = {str(place): path for place, path in PythonImage().contents()}
+
+    assert found.get("programs/toxiproxy-server") == (program if there else None)
+
+
 def test_a_requirement_of_another_kind_of_machine_is_no_requirement() -> None:
     """Markers and extras are heeded: what is not installed here is not asked for."""
     found = python_image._required("edge-harness")

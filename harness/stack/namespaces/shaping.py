@@ -1,7 +1,7 @@
 """Queueing disciplines of ours on a node's cable, as the kernel shows them.
 
 A discipline cannot expire by itself, so it carries a handle by which anybody
-finds and removes it: the mechanism, the watchdog, ``heal``. Standard library only.
+finds and removes it: the mechanism, the watchdog, ``heal``, an agent. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HANDLE = "ed9e:"
+SHOW = ("tc", "-s", "-j", "qdisc", "show")
 _NAMED = Path("/run/netns")
 _TC_SECONDS = 5.0
 
@@ -33,16 +34,33 @@ def shaped(enter: Sequence[str]) -> list[Shaped]:
     Raises:
         OSError: tc could not be run, or did not answer.
     """
-    asked = [*enter, "tc", "-s", "-j", "qdisc", "show"]
+    asked = [*enter, *SHOW]
     try:
         done = subprocess.run(asked, capture_output=True, text=True, timeout=_TC_SECONDS, check=False)
-        items = json.loads(done.stdout or "[]") if done.returncode == 0 else None
-    except (subprocess.SubprocessError, ValueError) as error:
+    except subprocess.SubprocessError as error:
+        raise OSError(f"tc did not answer: {error}") from error
+    return parsed(done.returncode, done.stdout, done.stderr)
+
+
+def parsed(rc: int, out: str, err: str) -> list[Shaped]:
+    """Every interface with our discipline, from how ``SHOW`` ended, wherever it ran.
+
+    Raises:
+        OSError: it did not answer.
+    """
+    try:
+        items = json.loads(out or "[]") if rc == 0 else None
+    except ValueError as error:
         raise OSError(f"tc did not answer: {error}") from error
     if items is None:
-        raise OSError(f"tc did not answer: {done.stderr.strip()}")
+        raise OSError(f"tc did not answer: {err.strip()}")
     ours = (item for item in items if item.get("handle") == HANDLE)
     return [Shaped(item["dev"], item["kind"], item["bytes"], item["drops"]) for item in ours]
+
+
+def placing(enter: Sequence[str], device: str, discipline: Sequence[str]) -> list[str]:
+    """The command that puts *discipline* on *device*, as ours; it replaces none but the kernel's own."""
+    return [*enter, "tc", "qdisc", "add", "dev", device, "root", "handle", HANDLE, *discipline]
 
 
 def removal(enter: Sequence[str], device: str) -> list[str]:
