@@ -256,7 +256,7 @@ def test_a_far_healing_is_not_proven_by_who_is_slow(
     delayed: Throttle, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing stands and it is as late as ever: that is no healing; unless another fault is there."""
-    monkeypatch.setattr("harness.faults.throttle._BACK_AT_MOST_SECONDS", 0.2)
+    monkeypatch.setattr("harness.faults.throttle.BACK_AT_MOST_SECONDS", 0.2)
     (far,) = delayed.nodes.values()
     assert isinstance(far, FarNode)
     far.standing.clear()
