@@ -31,6 +31,12 @@ AGENT = ("python3", "-P", "-S", "-m", "harness.stack.agents.agent")
 BEAT_SECONDS = 1.0
 _ANSWER_S = 20.0
 _REOPENED_S = 15.0
+_ENDED: dict[str, object] = {"ended": True, "error": "its stream ended"}
+_REPEATABLE = {
+    *("beat", "run", "connect", "find", "lives", "look", "cost", "send", "group", "wait", "netem", "volume"),
+    *("feed", "starved", "looks", "free_volume", "try_volume"),
+}
+"""What may be done twice: looks, signals, and commands in networks, which are made to be repeated."""
 _FILLED_S = 40.0
 
 
@@ -207,18 +213,29 @@ class Agent:
             stream.close()
 
     def _ask(self, do: str, patience: float = 0.0, **given: object) -> dict[str, object]:
-        number, answer = next(self._numbers), Future[dict[str, object]]()
-        self._waiting[number] = answer
-        try:
-            self._connected().send(json.dumps({"id": number, "do": do, **given}))
-            told = answer.result(_ANSWER_S + patience)
-        except TookTooLong as error:
-            raise FaultError(f"the agent on {self.machine} does not answer", why=f"asked to {do}") from error
-        finally:
-            self._waiting.pop(number, None)
+        told = self._told(do, patience, given)
+        if "ended" in told and do in _REPEATABLE:  # its container is started again
+            told = self._told(do, patience, given)
         if "error" in told:
             raise FaultError(f"the agent on {self.machine} could not {do}", why=str(told["error"]))
         return told
+
+    def _told(self, do: str, patience: float, given: Mapping[str, object]) -> dict[str, object]:
+        try:
+            return self._answer(self._connected(), _ANSWER_S + patience, {"do": do, **given})
+        except TookTooLong as error:
+            raise FaultError(f"the agent on {self.machine} does not answer", why=f"asked to {do}") from error
+
+    def _answer(self, stream: LineStream, seconds: float, asked: Mapping[str, object]) -> dict[str, object]:
+        number, answer = next(self._numbers), Future[dict[str, object]]()
+        self._waiting[number] = answer
+        try:
+            if not stream.is_open:  # it ended before anybody knew that we wait
+                return _ENDED
+            stream.send(json.dumps({"id": number, **asked}))
+            return answer.result(seconds)
+        finally:
+            self._waiting.pop(number, None)
 
     def _connected(self) -> LineStream:
         with self._lock:
@@ -228,11 +245,17 @@ class Agent:
             return self._stream
 
     def _reopened(self) -> LineStream:
-        # Its container may be starting again: kubelet does that at once.
+        # Its container may be starting again: kubelet does that at once. Where there is none yet, a stream
+        # opens all the same, and ends with the reason.
         try:
-            return LineStream(self._opened(), self._heard, self._ended)
+            stream = LineStream(self._opened(), self._heard, self._ended)
         except HarnessError as error:
             raise NotYet(error.why or error.what) from error
+        told = self._answer(stream, _ANSWER_S, {"do": "beat"})
+        if "error" in told:
+            stream.close()
+            raise NotYet(str(told["error"]))
+        return stream
 
     def _heard(self, line: str) -> None:
         try:
@@ -247,7 +270,7 @@ class Agent:
         for number in list(self._waiting):
             waiting = self._waiting.pop(number, None)
             if waiting is not None and not waiting.done():
-                waiting.set_result({"error": f"its stream ended{f': {said}' if said else ''}"})
+                waiting.set_result({**_ENDED, "error": f"its stream ended{f': {said}' if said else ''}"})
 
 
 @contextlib.contextmanager

@@ -48,42 +48,6 @@ for p in /proc/[0-9]*; do
   case "$(tr '\\0' ' ' <$p/cmdline)" in *'-m harness run '*) kill -9 ${p#/proc/} ;; esac
 done
 """
-# An agent sees every process of its node, so it must be told from the agents of others.
-_KILL_AGENT = """
-for p in /proc/[0-9]*; do
-  [ ${p#/proc/} != $$ ] && cmp -s $p/cgroup /proc/self/cgroup || continue
-  case "$(tr '\\0' ' ' <$p/cmdline)" in *'agent keep'*) kill -9 ${p#/proc/} ;; esac
-done
-"""
-BY_AGENTS = '''
-"""A story of what agents prove and hold."""
-
-from harness.scenario import Run, bandwidth, broker, limit_cpu, loss, out_of_memory, scenario, starve
-
-
-@scenario()
-def test_by_agents(run: Run) -> None:
-    """A loss, a rate, turns, a processor limit and filled memory, one after the other."""
-    with run.load(rate=200):
-        run.hold_steady(seconds=2)
-        for fault in (
-            loss(broker(2), share=0.2),
-            bandwidth(broker(2), to_mbit=5),
-            starve(broker(2), share=0.3),
-            limit_cpu(broker(2), milli=200),
-            out_of_memory(broker(2)),
-        ):
-            with run.inject(fault, seconds=3) as held:
-                run.require(held.observed)
-            run.hold_steady(seconds=3)
-    run.verify()
-'''
-BY_PROXY = (
-    CUT.replace("long_cut", "by_proxy")
-    .replace('isolate(broker("edge-kafka-2"))', "latency(broker(2), ms=100)")
-    .replace("isolate", "latency")
-    .replace("seconds=120", "seconds=3")
-)
 PAUSE = CUT.replace("isolate(", "pause(").replace("isolate,", "pause,").replace("cut", "pause")
 
 
@@ -275,42 +239,6 @@ def test_heal_says_in_one_sentence_what_it_may_not(
     assert len(refused.stderr.splitlines()) == len(gone.stderr.splitlines()) == 1
 
 
-def test_what_agents_hold_is_proven_and_heals(
-    admin: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Loss and rate by datagrams of the agents, turns that they give, time they burn, memory they fill."""
-    words = story(tmp_path / "own", "by_agents", BY_AGENTS)
-    with drill("edge-agents", admin, tmp_path_factory.mktemp("user"), plan=words) as granted:
-        done = granted.run(*words)
-        told = verdict(granted)
-
-    faults = told["faults"]
-    assert isinstance(faults, list)
-    said = done.stdout[-3000:] + done.stderr[-1000:]
-    names = [each["name"].split()[0] for each in faults]
-    assert names == ["lose", "limit", "starve", "limit", "fill"], said
-    assert all(each["effect_proven_at"] and each["healing_proven_at"] for each in faults), said
-    assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
-
-
-def test_answers_that_an_agent_delays_are_proven_and_heal(
-    admin: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """By the node's netem, or by a Toxiproxy in the image: one of them is needed to run this."""
-    words = story(tmp_path / "own", "by_proxy", BY_PROXY)
-    with drill("edge-proxy", admin, tmp_path_factory.mktemp("user"), plan=words) as granted:
-        done = granted.run(*words)
-        told = verdict(granted)
-
-    faults = told["faults"]
-    assert isinstance(faults, list)
-    said = done.stdout[-3000:] + done.stderr[-1000:]
-    assert [each["name"].split()[0] for each in faults] == ["delay"], said
-    assert faults[0]["effect_proven_at"], said
-    assert faults[0]["healing_proven_at"], said
-    assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
-
-
 def _runs(place: Drill) -> None:
     if stopped(place) == "T":
         raise NotYet("it is stopped")
@@ -331,25 +259,6 @@ def test_ctrl_c_is_passed_on(place: Drill, tmp_path: Path) -> None:
         user.send_signal(signal.SIGINT)
         assert user.wait(240) == 130
     assert verdict(place)["exit_code"] == 130
-
-
-def test_an_agent_that_dies_is_started_again(place: Drill, tmp_path: Path) -> None:
-    """Its container is the kubelet's to restart; the fault it held stays proven, or the run says not."""
-    words = story(
-        tmp_path / "own",
-        "short_cut",
-        CUT.replace("long_cut", "short_cut").replace("seconds=120", "seconds=15"),
-    )
-    with place.running(*words) as user:
-        assert user.stdout is not None
-        heard(user.stdout, "proven:")
-        for agent in sorted(place.names("pods")):
-            if "/edge-agent-" in agent:
-                place.kubectl(
-                    "exec", agent, "--", "sh", "-c", "kill -9 $(pgrep -f 'stack.agent keep') || true"
-                )
-        assert user.wait(300) in (0, 2, 3)
-    assert verdict(place)["verdict"] != "UNSAFE"
 
 
 def test_where_no_privileged_pod_may_be_the_fault_is_not_expressible(

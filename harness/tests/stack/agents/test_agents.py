@@ -88,7 +88,8 @@ class Double:
     folder: Path
     found: list[list[object]] = field(default_factory=lambda: [[4, 9, "c"]])
     opened: int = 0
-    dies: bool = False
+    dies: int = 0
+    """So many questions more end its stream."""
     mute: bool = False
     beats: int = 0
 
@@ -108,7 +109,7 @@ class Double:
         if asked["id"] == 0:
             self.beats += 1
         if self.dies:
-            self.dies = False
+            self.dies -= 1
             return None
         if self.mute and asked["id"]:
             return ""
@@ -166,12 +167,21 @@ def test_many_ask_at_the_same_time(agent: Agent) -> None:
     assert seen == [()] * 20
 
 
-def test_an_agent_that_was_killed_is_spoken_to_again(agent: Agent, double: Double) -> None:
-    """Who asked meanwhile is told; the next question opens a new stream, for kubelet started it again."""
+def test_an_agent_that_was_killed_is_asked_again(agent: Agent, double: Double) -> None:
+    """Kubelet starts it again; meanwhile a stream opens and ends, which is not yet an agent that listens."""
     agent.open()
-    double.dies = True
-    with pytest.raises(FaultError, match=r"the agent on worker-1 could not find: its stream ended: killed"):
-        agent.find(UID)
+    double.dies = 3
+
+    assert agent.find(UID) == [(4, 9, "c")]
+    assert double.opened == 4
+
+
+def test_what_must_not_be_done_twice_is_told(agent: Agent, double: Double) -> None:
+    """Nobody knows how far it came; the next question is answered by the agent that was started again."""
+    agent.open()
+    double.dies = 1
+    with pytest.raises(FaultError, match=r"the agent on worker-1 could not fill: its stream ended: killed"):
+        agent.fill(1, 1)
 
     assert agent.find(UID) == [(4, 9, "c")]
     assert double.opened == 2
