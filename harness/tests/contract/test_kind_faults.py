@@ -104,7 +104,7 @@ def test_what_a_killed_harness_left_is_undone_by_its_watchdog(tmp_path: Path) ->
     """A disk has its room back, pods their limits and their network, the store its clients; heal ends it."""
     folder = tmp_path / "run"
     with told_by("hurt_until_killed", folder, {}) as teller:
-        told = wait_for(lambda: _told(folder / "hurt.json"), what="the faults", seconds=400, every=0.1)
+        told = wait_for(lambda: _told(folder, teller), what="the faults", seconds=400, every=0.1)
         assert len(told["proofs"]) == 4, told
         assert machine_disks.broken(MACHINES)
         assert policies()
@@ -143,10 +143,11 @@ def _answers(pod: str, address: str, port: str) -> bool:
     return " 403 " in subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
-def _told(path: Path) -> dict[str, list[str]]:
+def _told(folder: Path, teller: subprocess.Popen[str]) -> dict[str, list[str]]:
     try:
-        told: dict[str, list[str]] = json.loads(path.read_text())
+        told: dict[str, list[str]] = json.loads((folder / "hurt.json").read_text())
     except (OSError, ValueError) as error:
+        assert teller.poll() is None, teller.communicate()[1][-3000:]
         raise NotYet("not told") from error
     return told
 
