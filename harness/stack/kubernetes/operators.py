@@ -26,6 +26,7 @@ from harness.stack.last_words import last_words as _said
 from harness.waiting import NotYet, wait_for
 
 _READY_S, _OPERATED_S = 180.0, 300.0
+_LOOKS, _LOOK_S = 6, 0.5
 _GONE_S = 30.0
 _LINES = 4
 
@@ -141,20 +142,26 @@ def wait_operated(
 
 
 def wait_up(api: Api, name: str, operator: OperatorDefinition, seconds: float = _READY_S) -> None:
-    """Return once the operator's Deployment is available.
+    """Return once the operator's Deployment has been available for a moment.
+
+    One that says nothing of its readiness is available as soon as it starts, even if it ends at once.
 
     Raises:
         StackError: not within *seconds*; carries what the cluster says, and its last words.
     """
+    looks = 0
 
     def observe() -> None:
+        nonlocal looks
         found = api.find("apps/v1", "Deployment", operator.deployment) or {}
         told = {each["type"]: each for each in (found.get("status") or {}).get("conditions") or []}
-        if told.get("Available", {}).get("status") != "True":
-            raise NotYet(str(told.get("Available", {}).get("message", "it has no Deployment yet")))
+        available = told.get("Available", {})
+        looks = looks + 1 if available.get("status") == "True" else 0
+        if looks < _LOOKS:
+            raise NotYet(str(available.get("message", "it has no Deployment yet")))
 
     try:
-        wait_for(observe, what=f"operator {name} to run", seconds=seconds, every=0.5)
+        wait_for(observe, what=f"operator {name} to run", seconds=seconds, every=_LOOK_S)
     except StackError as error:
         raise StackError(
             error.what, why=f"{error.why}; {last_words(api, operator)}", fix=error.fix

@@ -262,6 +262,25 @@ def test_an_operator_that_does_not_come_up_is_quoted() -> None:
         wait_up(api(cluster), "strimzi", STRIMZI, 0.0)
 
 
+class Flickering(Cluster):
+    """Its operator starts, is available at once, and ends before the next look but one."""
+
+    looks = 0
+
+    def find(self, version: str, kind: str, name: str) -> dict[str, Any] | None:
+        """Available at two of three looks."""
+        self.looks += 1
+        status = "False" if self.looks % 3 == 0 else "True"
+        return {"status": {"conditions": [{"type": "Available", "status": status, "message": "it ended"}]}}
+
+
+def test_an_operator_that_ends_at_once_is_not_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a probe of its own it is available whenever it starts: it has to stay so for a moment."""
+    monkeypatch.setattr("harness.stack.kubernetes.operators._LOOK_S", 0.001)
+    with pytest.raises(StackError, match="strimzi to run took"):
+        wait_up(api(Flickering()), "strimzi", STRIMZI, 0.3)
+
+
 def test_what_is_operated_is_waited_for_with_its_operators_words() -> None:
     """A resource that its operator does not mention ends in the operator's own log."""
     found = operated(definition_of(), [KAFKA, DEPLOYMENT])
