@@ -289,13 +289,19 @@ class Cuts:
             FaultError: a kernel refused.
         """
         with self._lock:
-            now = self._clock.now()
-            late = {block for block, t in self._renewed.items() if seconds_between(t, now) >= self._lease}
-            self._lapsed |= late
-            kept = self._renewed.keys() - late
-            self._renewed = {block: self._renewed[block] for block in kept}
-            run_scripts(lease_scripts(self._nodes, kept, self._lease))
-            self._renewed = dict.fromkeys(kept, now)
+            asked = self._clock.now()
+            self._expire(asked)
+            run_scripts(lease_scripts(self._nodes, self._renewed, self._lease))
+            # A kernel that was reached late, as by an agent that had died, may have ended a block meanwhile.
+            self._expire(self._clock.now())
+            self._renewed = dict.fromkeys(self._renewed, asked)
+
+    def _expire(self, now: int) -> None:
+        """Count every block as lapsed that a kernel may have ended by *now*."""
+        late = {block for block, t in self._renewed.items() if seconds_between(t, now) >= self._lease}
+        self._lapsed |= late
+        for block in late:
+            del self._renewed[block]
 
     def close(self) -> None:
         """Stop renewing; whatever is still in force ends within one lease."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.faults.cut import Cut, cut_between
-from harness.faults.nft import Cuts
+from harness.faults.nft import LEASE_SECONDS, Cuts
 from harness.faults.reach import Pair, all_pairs
 from harness.faults.spec import Direction
+from harness.tests.fakes import FakeClock
 from harness.tests.faults.orchestrated import PodStack
 
 API, BROKERS = ("api",), ("broker-1", "broker-2")
@@ -50,3 +53,19 @@ def test_nobody_connects_from_an_address() -> None:
     assert Pair("broker-1", "api") in pairs
     assert not [pair for pair in pairs if pair.source == "api"]
     assert cut(BROKERS, API).footprint.severed == {Pair(name, "api") for name in BROKERS}
+
+
+@pytest.mark.parametrize(("took", "lapsed"), [(LEASE_SECONDS - 1.0, False), (LEASE_SECONDS, True)])
+def test_a_renewal_that_arrives_late_hides_no_gap(
+    monkeypatch: pytest.MonkeyPatch, took: float, *, lapsed: bool
+) -> None:
+    """What a kernel may have ended before the renewal reached it counts as lapsed, asked in time or not."""
+    stack, clock = PodStack(), FakeClock()
+    monkeypatch.setattr("harness.faults.nft.run_scripts", lambda _scripts: None)
+    cuts = Cuts(stack.nodes, clock=clock, renew_seconds=60)
+    made = cut(BROKERS, API)
+    cuts.install(1, made.blocks)
+    monkeypatch.setattr("harness.faults.nft.run_scripts", lambda _scripts: clock.sleep(took))
+    cuts.renew()
+
+    assert cuts.lapsed(made.blocks) == (made.blocks if lapsed else frozenset())
