@@ -89,6 +89,44 @@ class Cut:
         return ", ".join(f"{kind}={lost[kind]}" for kind in sorted(used) if lost.get(kind))
 
 
+@dataclass
+class OfBlocks:
+    """A fault that stands as the blocks of ``cut``: leased, lifted and looked for like those of any cut."""
+
+    cut: Cut
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """One nft transaction for each affected node."""
+        return self.cut.commands
+
+    @property
+    def undo_commands(self) -> tuple[str, ...]:
+        """One nft transaction for each affected node."""
+        return self.cut.undo_commands
+
+    @property
+    def undo(self) -> tuple[dict[str, str], ...]:
+        """The tables in which the blocks stand."""
+        return self.cut.undo
+
+    def inject(self) -> None:
+        """Put the blocks in force."""
+        self.cut.inject()
+
+    def landed(self) -> Seen:
+        """Whether the kernels hold every block."""
+        return self.cut.landed()
+
+    def still(self) -> Seen:
+        """Whether every block stayed in force, without a gap, until now."""
+        return self.cut.still()
+
+    def heal(self) -> None:
+        """End the blocks that nothing else holds."""
+        self.cut.heal()
+
+
 def cut_between(
     cuts: Cuts,
     holder: int,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.errors import NotExpressible, StackError
-from harness.faults.cut import Cut
+from harness.faults.cut import Cut, OfBlocks
 from harness.faults.mechanism import Footprint, Seen
 from harness.faults.nft import Block, Cuts, losses_at, standing
 from harness.faults.reach import Pair
@@ -21,45 +21,20 @@ _WHOLE_SECONDS = 5.0
 
 
 @dataclass
-class Loss:
+class Loss(OfBlocks):
     """*share* of the packets is lost along *ways* and what else ``cut`` holds.
 
-    ``cut`` is its blocks: they are leased, lifted and looked for like those of any cut.
     ``ways`` are those that are proven, one for each target and direction.
     """
 
-    cut: Cut
     share: float
     ways: tuple[Way, ...]
     touched: frozenset[Pair]
 
     @property
-    def commands(self) -> tuple[str, ...]:
-        """One nft transaction for each affected node."""
-        return self.cut.commands
-
-    @property
-    def undo_commands(self) -> tuple[str, ...]:
-        """One nft transaction for each affected node."""
-        return self.cut.undo_commands
-
-    @property
-    def undo(self) -> tuple[dict[str, str], ...]:
-        """The tables in which the blocks stand."""
-        return self.cut.undo
-
-    @property
     def footprint(self) -> Footprint:
         """A connection opens late or not at all, by chance: not judged."""
         return Footprint(severed=frozenset(), unsure=self.touched)
-
-    def inject(self) -> None:
-        """Put the blocks in force."""
-        self.cut.inject()
-
-    def landed(self) -> Seen:
-        """Whether the kernels hold every block."""
-        return self.cut.landed()
 
     def traces(self) -> Seen:
         """Whether datagrams are lost as often as asked, and by the kernel's own count."""
@@ -74,14 +49,6 @@ class Loss:
                 return Seen(ok=False, words=f"{told}, not {least} to {most}")
             words.append(told)
         return Seen(ok=True, words="; ".join(words))
-
-    def still(self) -> Seen:
-        """Whether every block stayed in force, without a gap, until now."""
-        return self.cut.still()
-
-    def heal(self) -> None:
-        """End the blocks that nothing else holds."""
-        self.cut.heal()
 
     def healed(self) -> Seen:
         """Whether the kernels hold none of the blocks, and every datagram arrives again."""

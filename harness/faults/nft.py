@@ -79,9 +79,9 @@ add rule inet harness output ip daddr @reset_out meta l4proto tcp counter reject
 
 _LOSS = "loss_"
 _THOUSAND = 1_000
-_LOSS_FRAME = """\
-add set inet harness {name} {{ type ipv4_addr; flags timeout; }}
-"""
+_MORE = "add set inet harness {name} {{ type ipv4_addr; flags timeout; }}\n"
+"""A set for which there is a chain of its own."""
+
 # The first counter is of packets that met the chance, the second of those that it took.
 _LOSS_CHAINS = """\
 add chain inet harness {name}_input {{ type filter hook input priority -299; policy accept; }}
@@ -363,9 +363,12 @@ def _scripts(
 
 
 def _frame(blocks: list[Block]) -> str:
-    losses = _each(lambda name: _LOSS_FRAME.format(name=name), blocks, _LOSS)
-    rates = _each(policing.frame, blocks, policing.RATE)
-    return _FRAME + losses + rates + _each(redirect.frame, blocks, redirect.VIA)
+    own = (_each(_set_of, blocks, prefix) for prefix in (_LOSS, policing.RATE, redirect.VIA))
+    return _FRAME + "".join(own)
+
+
+def _set_of(name: SetName) -> str:
+    return _MORE.format(name=name)
 
 
 def _chains(blocks: list[Block]) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from harness.clock import MONOTONIC, seconds_between
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults import policing
-from harness.faults.cut import Cut
+from harness.faults.cut import Cut, OfBlocks
 from harness.faults.mechanism import Footprint, Seen
 from harness.faults.nft import Block, Cuts, standing
 from harness.faults.policing import RATE, Flow
@@ -24,32 +24,15 @@ from harness.waiting import wait_for
 
 
 @dataclass
-class Policed:
+class Policed(OfBlocks):
     """Each of a target's nodes sends, and gets, *to_mbit* at the most, by what ``cut`` holds.
 
-    ``cut`` is its blocks: they are leased, lifted and looked for like those of any cut.
     ``peers`` are, by node, those with which its rate can be proven, the best first.
     """
 
-    cut: Cut
     to_mbit: float
     peers: Mapping[str, tuple[Node, ...]]
     touched: frozenset[Pair]
-
-    @property
-    def commands(self) -> tuple[str, ...]:
-        """One nft transaction for each node."""
-        return self.cut.commands
-
-    @property
-    def undo_commands(self) -> tuple[str, ...]:
-        """One nft transaction for each node."""
-        return self.cut.undo_commands
-
-    @property
-    def undo(self) -> tuple[dict[str, str], ...]:
-        """The tables in which the blocks stand."""
-        return self.cut.undo
 
     @property
     def footprint(self) -> Footprint:
@@ -65,25 +48,13 @@ class Policed:
         for name in self.peers:
             if any(block.set_name.startswith(RATE) for block in standing(self._node(name)).blocks):
                 raise FaultError(f"{name} is throttled already", fix="heal the other fault first")
-        self.cut.inject()
-
-    def landed(self) -> Seen:
-        """Whether the kernels hold every block."""
-        return self.cut.landed()
+        super().inject()
 
     def traces(self) -> Seen:
         """What traffic of our own sees of it, and the kernels' own count."""
         seen = [self._rate(name) for name in self.peers]
         bad = [one.words for one in seen if not one.ok]
         return Seen(ok=not bad, words="; ".join(bad or [one.words for one in seen]))
-
-    def still(self) -> Seen:
-        """Whether every block stayed in force, without a gap, until now."""
-        return self.cut.still()
-
-    def heal(self) -> None:
-        """End the blocks that nothing else holds."""
-        self.cut.heal()
 
     def healed(self) -> Seen:
         """Whether the kernels hold none of the blocks, and more gets through than was asked for."""

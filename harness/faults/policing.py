@@ -15,9 +15,6 @@ BURST = 16_384
 """Bytes that are kept on top of a second's: with them the slowest rate has room for TCP's largest packet."""
 
 _BYTES_PER_KBIT = 125
-_FRAME = """\
-add set inet harness {name} {{ type ipv4_addr; flags timeout; }}
-"""
 # The first counter is of what met the rate, the second of what was beyond it. A loss takes its own before.
 _CHAINS = """\
 add chain inet harness {name}_input {{ type filter hook input priority -297; policy accept; }}
@@ -62,11 +59,6 @@ def kept(name: str) -> int:
 def ends_of(name: str) -> tuple[str, str]:
     """The names of the two chains of the set *name*: of what goes out, and of what comes in."""
     return f"{name}_output", f"{name}_input"
-
-
-def frame(name: str) -> str:
-    """The set; may be sent again at any time."""
-    return _FRAME.format(name=name)
 
 
 def chains(name: str) -> str:

@@ -11,9 +11,6 @@ from __future__ import annotations
 
 VIA = "via_"
 
-_FRAME = """\
-add set inet harness {name} {{ type ipv4_addr; flags timeout; }}
-"""
 # The node itself comes over loopback and is never led: that is how the proxy gets to the port. Where the
 # filter looks, the port of who was led is the proxy's already. The end of a connection must pass, or the
 # service would never hear of it.
@@ -43,11 +40,6 @@ delete set inet harness {name}
 def via(port: int, proxy: int) -> str:
     """The name of the set of those who are led from *port* to *proxy*."""
     return f"{VIA}{port}_{proxy}"
-
-
-def frame(name: str) -> str:
-    """The set; may be sent again at any time."""
-    return _FRAME.format(name=name)
 
 
 def chains(name: str) -> str:
