@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -74,6 +75,8 @@ class LineStream:
         self._channel, self._heard, self._ended = channel, heard, ended
         self._out: collections.deque[str] = collections.deque()
         self._woken, self._wake = os.pipe()
+        # Whoever sends may do so after the end: the pipe goes when nobody has this stream any more.
+        weakref.finalize(self, _close, self._woken, self._wake)
         self._closing, self._rest, self._said = threading.Event(), "", ""
         self._thread = threading.Thread(target=self._own, name="agent-stream", daemon=True)
         self._thread.start()
@@ -125,6 +128,11 @@ class LineStream:
         self._said = (self._said + self._channel.read_channel(_ERR) + self._channel.read_channel(_END))[
             -2000:
         ]
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def output_of(channel: Channel, what: str, seconds: float) -> Iterator[bytes]:

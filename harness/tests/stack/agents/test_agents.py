@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import socket
@@ -185,6 +186,38 @@ def test_what_must_not_be_done_twice_is_told(agent: Agent, double: Double) -> No
 
     assert agent.find(UID) == [(4, 9, "c")]
     assert double.opened == 2
+
+
+def test_streams_that_ended_leave_nothing_open(agent: Agent, double: Double) -> None:
+    """However often an agent has to be spoken to anew: a run has a bounded number of files."""
+    agent.open()
+    before = _files()
+    for _ in range(10):
+        double.dies = 1
+        assert agent.find(UID) == [(4, 9, "c")]
+
+    assert double.opened == 11
+    wait_for(lambda: _as_few(before), what="files to be closed", seconds=5, every=0.01)
+
+
+def _files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _as_few(before: int) -> None:
+    gc.collect()  # the thread of a stream may hold it for another moment
+    if (now := _files()) > before:
+        raise NotYet(f"{now} files are open, {before} before")
+
+
+def test_a_question_to_a_stream_that_has_just_ended_is_not_waited_for(agent: Agent, double: Double) -> None:
+    """It ended between the look at it and the question: nobody would ever answer."""
+    agent.open()
+    stream = agent._stream
+    assert stream is not None
+    stream.close()
+
+    assert "ended" in agent._answer(stream, 60, {"do": "find", "pod": UID})
 
 
 def test_an_agent_that_is_gone_for_good_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
