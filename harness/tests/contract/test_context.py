@@ -85,6 +85,15 @@ def verdict(place: Drill) -> dict[str, object]:
     return told
 
 
+def require_proven(told: dict[str, object], verbs: list[str], said: str) -> None:
+    """What is asked of a run whose faults begin with *verbs*: each was proven, and proven gone."""
+    faults = told["faults"]
+    assert isinstance(faults, list)
+    assert [each["name"].split()[0] for each in faults] == verbs, said
+    assert all(each["effect_proven_at"] and each["healing_proven_at"] for each in faults), said
+    assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
+
+
 def story(folder: Path, name: str, text: str) -> list[str]:
     """A user's own scenario, as arguments."""
     folder.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.tests.contract.context_place import Drill, drill
-from harness.tests.contract.test_context import CUT, admin, heard, place, story, verdict
+from harness.tests.contract.test_context import CUT, admin, heard, place, require_proven, story, verdict
 from harness.waiting import NotYet, wait_for
 
 __all__ = ["admin", "place"]
@@ -65,13 +65,8 @@ def test_what_agents_hold_is_proven_and_heals(
         done = granted.run(*words)
         told = verdict(granted)
 
-    faults = told["faults"]
-    assert isinstance(faults, list)
     said = done.stdout[-3000:] + done.stderr[-1000:]
-    names = [each["name"].split()[0] for each in faults]
-    assert names == ["lose", "limit", "starve", "limit", "fill"], said
-    assert all(each["effect_proven_at"] and each["healing_proven_at"] for each in faults), said
-    assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
+    require_proven(told, ["lose", "limit", "starve", "limit", "fill"], said)
 
 
 def test_answers_that_an_agent_delays_are_proven_and_heal(
@@ -83,13 +78,7 @@ def test_answers_that_an_agent_delays_are_proven_and_heal(
         done = granted.run(*words)
         told = verdict(granted)
 
-    faults = told["faults"]
-    assert isinstance(faults, list)
-    said = done.stdout[-3000:] + done.stderr[-1000:]
-    assert [each["name"].split()[0] for each in faults] == ["delay"], said
-    assert faults[0]["effect_proven_at"], said
-    assert faults[0]["healing_proven_at"], said
-    assert told["verdict"] not in {"UNSAFE", "FAIL"}, said
+    require_proven(told, ["delay"], done.stdout[-3000:] + done.stderr[-1000:])
 
 
 def test_an_agent_that_dies_is_started_again(place: Drill, tmp_path: Path) -> None:
