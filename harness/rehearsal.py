@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Unpack
 
 from harness.errors import NotExpressible
-from harness.faults.nft import Cuts
+from harness.faults.leases import Cuts
 from harness.faults.prepare import prepare, strike_of
 from harness.faults.selectors import LeaderOf
 from harness.faults.spec import FaultSpec

@@ -19,7 +19,8 @@ import psutil
 
 from harness.benchmarks.figures import Figure
 from harness.clock import MONOTONIC
-from harness.faults.nft import Cuts, blocks_at
+from harness.faults.leases import Cuts
+from harness.faults.nft import blocks_at
 from harness.ledger import evidence, schema, tables
 from harness.load.engine import LoadEngine
 from harness.load.plan import LoadPlan

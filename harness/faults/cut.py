@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.faults.nft import TABLE, Block, Cuts, blocks_at, standing
+from harness.faults.nft import TABLE, Block, blocks_at, standing
 from harness.faults.reach import Pair
 from harness.faults.spec import Direction, How
 from harness.stack.seams import Node, Passive

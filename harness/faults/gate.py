@@ -17,8 +17,8 @@ from functools import partial
 
 from harness.clock import MONOTONIC, NANOS_PER_SECOND, Clock, seconds_between
 from harness.errors import FaultError, NotExpressible, StackError
+from harness.faults.leases import LEASE_SECONDS, RENEW_SECONDS
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.faults.nft import LEASE_SECONDS, RENEW_SECONDS
 from harness.faults.reach import Pair
 from harness.faults.spec import FaultSpec
 from harness.faults.traffic import binomial_bounds

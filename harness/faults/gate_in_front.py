@@ -14,8 +14,9 @@ from typing import Protocol
 from harness.errors import FaultError, StackError
 from harness.faults.cut import Cut
 from harness.faults.gate import Gated
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.faults.nft import Block, Cuts, clear_scripts, run_scripts, standing, vias_at
+from harness.faults.nft import Block, clear_scripts, run_scripts, standing, vias_at
 from harness.faults.redirect import via
 from harness.stack.seams import HasGate, Node
 

@@ -31,8 +31,8 @@ from typing import Self
 from harness.clock import MONOTONIC, NANOS_PER_SECOND, Clock
 from harness.errors import FaultLeftBehind, HarnessError, StackError
 from harness.faults.journal import Journal, Step
+from harness.faults.leases import LEASE_SECONDS, Cuts
 from harness.faults.mechanism import Mechanism, Seen
-from harness.faults.nft import LEASE_SECONDS, Cuts
 from harness.faults.prepare import READY_SECONDS, Prepared, prepare
 from harness.faults.reach import Pair, all_pairs, connecting, listed
 from harness.faults.selectors import Resolution

@@ -8,8 +8,9 @@ from functools import partial
 
 from harness.errors import NotExpressible, StackError
 from harness.faults.cut import Cut, OfBlocks
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import Footprint, Seen
-from harness.faults.nft import Block, Cuts, losses_at, standing
+from harness.faults.nft import Block, losses_at, standing
 from harness.faults.reach import Pair
 from harness.faults.spec import Direction
 from harness.faults.traffic import DATAGRAMS, Way, arrived, binomial_bounds, can_speak

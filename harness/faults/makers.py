@@ -15,10 +15,10 @@ from harness.faults.denied import TRY_SECONDS, Denied
 from harness.faults.gate import gated
 from harness.faults.gate_in_front import gate_in_front
 from harness.faults.kinds import Kind
+from harness.faults.leases import Cuts
 from harness.faults.loss import loss_between
 from harness.faults.mechanism import Mechanism
 from harness.faults.memory import OutOfMemory
-from harness.faults.nft import Cuts
 from harness.faults.pods import Deletion, Drain, MissingImage, OnPods, Roll, Unlisting
 from harness.faults.policed import policed_at
 from harness.faults.power import MachinePause, PowerCut

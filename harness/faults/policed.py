@@ -13,8 +13,9 @@ from harness.clock import MONOTONIC, seconds_between
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults import policing
 from harness.faults.cut import Cut, OfBlocks
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import Footprint, Seen
-from harness.faults.nft import Block, Cuts, standing
+from harness.faults.nft import Block, standing
 from harness.faults.policing import RATE, Flow
 from harness.faults.rates import BACK_AT_MOST_SECONDS, both_ways, free_again, judged, offered
 from harness.faults.reach import Pair

@@ -1,6 +1,6 @@
 """A rate at a node's own end, as nft text: what comes in, or goes out, beyond it is dropped.
 
-The set of a rate holds the peers whose packets share it, each for one lease (see ``harness.faults.nft``):
+The set of a rate holds the peers whose packets share it, each for one lease (see ``harness.faults.leases``):
 what comes from all of them together is limited, and what goes to them; nothing waits. Of what was not used
 of the rate a second's worth is kept, for nft has no smaller bucket: after a pause so much passes at once.
 """

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from harness.errors import StackError
 from harness.faults.journal import Fault
 from harness.faults.kinds import ON_CABLE, ON_OPERATORS, TAKES_MACHINE, WITH_PEERS
+from harness.faults.leases import Cuts
 from harness.faults.makers import MAKERS, Hit
 from harness.faults.mechanism import Mechanism
-from harness.faults.nft import Cuts
 from harness.faults.places import Beside
 from harness.faults.selectors import Resolution, resolve
 from harness.faults.spec import FaultSpec, resolve_peers

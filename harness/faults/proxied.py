@@ -27,8 +27,9 @@ from harness.faults.lateness import (
     middle,
     prompt_again,
 )
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import NOTHING_LOST, Footprint, Seen
-from harness.faults.nft import Block, Cuts, clear_scripts, run_scripts, standing, vias_at
+from harness.faults.nft import Block, clear_scripts, run_scripts, standing, vias_at
 from harness.faults.reach import Pair
 from harness.faults.redirect import via
 from harness.stack.seams import Node, Wired

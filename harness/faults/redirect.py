@@ -1,7 +1,7 @@
 """Ports behind a proxy on their own node, as nft text: who connects to the port is led to the proxy.
 
 The set of such a port holds the peers that are led, each for one lease (see
-``harness.faults.nft``). For those in it connections that were opened before are
+``harness.faults.leases``). For those in it connections that were opened before are
 reset, and new ones go to the proxy. For those that are not, or no longer, in it
 the proxy refuses: what went through it is reset, and finds the port itself again.
 So nothing is left in force by a lease that ran out, whoever is still alive.

@@ -25,7 +25,7 @@ from harness.stack.namespaces.netns import Onlooker
 from harness.stack.process import KnownProcess
 from harness.tests.contract.arena import PORT, Arena
 from harness.tests.contract.stories import Seen, Story, blocks_in_force, injector_for, open_pairs
-from harness.tests.stack.agents.test_agents import Double
+from harness.tests.stack.agents.doubles import Double
 
 DELAY_MS, LEASE_S = 100, 1.0
 FAR = "broker-1"

@@ -18,7 +18,8 @@ from pathlib import Path
 from harness.clock import MONOTONIC
 from harness.faults.injection import Injector
 from harness.faults.journal import Fault, Journal, Step, read_lines
-from harness.faults.nft import LEASE_SECONDS, Cuts, blocks_at, standing
+from harness.faults.leases import LEASE_SECONDS, Cuts
+from harness.faults.nft import blocks_at, standing
 from harness.faults.reach import Pair, all_pairs, connecting
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec, isolate, kill, partition, pause

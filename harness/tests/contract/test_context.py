@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from harness.clock import MONOTONIC, seconds_between
-from harness.faults.nft import LEASE_SECONDS
+from harness.faults.leases import LEASE_SECONDS
 from harness.tests.contract.context_place import Drill, drill, lacking, standing
 from harness.waiting import NotYet, wait_for
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.nft import LEASE_SECONDS
+from harness.faults.leases import LEASE_SECONDS
 from harness.stack.kind import machine_disks
 from harness.stack.kind.machine_disks import MachineDisk
 from harness.tests.contract.context_place import Drill, drill

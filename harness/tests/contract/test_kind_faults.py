@@ -15,7 +15,7 @@ import pytest
 
 from harness.clock import MONOTONIC, seconds_between
 from harness.faults.cluster import delete_pod, split_machines
-from harness.faults.nft import LEASE_SECONDS
+from harness.faults.leases import LEASE_SECONDS
 from harness.faults.places import name_service
 from harness.faults.selectors import broker
 from harness.faults.spec import kill, partition

@@ -12,8 +12,8 @@ import pytest
 from harness.errors import FaultError, NotExpressible, StackError
 from harness.faults.behind_proxy import BehindProxy, behind_proxy
 from harness.faults.degrade import latency
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import Mechanism
-from harness.faults.nft import Cuts
 from harness.faults.places import flink, object_store
 from harness.faults.prepare import prepare
 from harness.faults.proxied import Proxied

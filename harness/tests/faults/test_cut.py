@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.faults.cut import Cut, cut_between
-from harness.faults.nft import LEASE_SECONDS, Cuts
+from harness.faults.leases import LEASE_SECONDS, Cuts
 from harness.faults.reach import Pair, all_pairs
 from harness.faults.spec import Direction
 from harness.tests.fakes import FakeClock
@@ -61,11 +61,11 @@ def test_a_renewal_that_arrives_late_hides_no_gap(
 ) -> None:
     """What a kernel may have ended before the renewal reached it counts as lapsed, asked in time or not."""
     stack, clock = PodStack(), FakeClock()
-    monkeypatch.setattr("harness.faults.nft.run_scripts", lambda _scripts: None)
+    monkeypatch.setattr("harness.faults.leases.run_scripts", lambda _scripts: None)
     cuts = Cuts(stack.nodes, clock=clock, renew_seconds=60)
     made = cut(BROKERS, API)
     cuts.install(1, made.blocks)
-    monkeypatch.setattr("harness.faults.nft.run_scripts", lambda _scripts: clock.sleep(took))
+    monkeypatch.setattr("harness.faults.leases.run_scripts", lambda _scripts: clock.sleep(took))
     cuts.renew()
 
     assert cuts.lapsed(made.blocks) == (made.blocks if lapsed else frozenset())

@@ -18,7 +18,8 @@ from harness.errors import BadInput, FaultError, MissingAbility, NotExpressible
 from harness.faults import throttle
 from harness.faults.degrade import bandwidth, disk_full, disk_read_only, latency, loss, s3_hangs, starve
 from harness.faults.disks import _disk
-from harness.faults.nft import Cuts, install_scripts, lift_scripts, losses_at, parse_table
+from harness.faults.leases import Cuts
+from harness.faults.nft import install_scripts, lift_scripts, losses_at, parse_table
 from harness.faults.places import flink, object_store, task_manager
 from harness.faults.prepare import prepare
 from harness.faults.selectors import broker, clients

@@ -12,9 +12,9 @@ import pytest
 
 from harness.errors import FaultError, HarnessError, NotExpressible
 from harness.faults.degrade import bandwidth, latency
+from harness.faults.leases import Cuts
 from harness.faults.makers import Hit
 from harness.faults.mechanism import Mechanism
-from harness.faults.nft import Cuts
 from harness.faults.places import flink
 from harness.faults.prepare import prepare
 from harness.faults.proxied import Proxied

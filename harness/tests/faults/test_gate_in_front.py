@@ -17,8 +17,9 @@ from harness.faults.cut import Cut
 from harness.faults.degrade import s3_refuses
 from harness.faults.gate import gated
 from harness.faults.gate_in_front import GateInFront
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import Mechanism
-from harness.faults.nft import Cuts, vias_at
+from harness.faults.nft import vias_at
 from harness.faults.prepare import prepare
 from harness.stack.objects.temporary_gate import GATE_PORT, TemporaryGate
 from harness.stack.seams import Service

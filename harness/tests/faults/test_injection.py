@@ -13,8 +13,8 @@ import pytest
 from harness.errors import BadInput, FaultError, FaultLeftBehind, MissingAbility
 from harness.faults.injection import Injector, judge_reach
 from harness.faults.journal import Fault, Journal, Step
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import Footprint, Mechanism, Seen
-from harness.faults.nft import Cuts
 from harness.faults.prepare import Prepared, prepare
 from harness.faults.reach import Pair
 from harness.faults.selectors import Resolution, broker, clients, leader_of

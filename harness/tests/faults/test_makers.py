@@ -22,9 +22,9 @@ from harness.faults.cluster import (
 )
 from harness.faults.degrade import disk_full, disk_read_only, loss
 from harness.faults.denied import Denied
+from harness.faults.leases import Cuts
 from harness.faults.loss import Loss
 from harness.faults.mechanism import Mechanism
-from harness.faults.nft import Cuts
 from harness.faults.places import api_server
 from harness.faults.pods import Deletion, Drain, MissingImage, Roll, Unlisting
 from harness.faults.power import MachinePause, PowerCut

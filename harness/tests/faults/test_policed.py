@@ -11,16 +11,9 @@ import pytest
 from harness.errors import FaultError, NotExpressible
 from harness.faults import cut, policed, rates
 from harness.faults.degrade import bandwidth
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import Mechanism
-from harness.faults.nft import (
-    Block,
-    Cuts,
-    Standing,
-    install_scripts,
-    lift_scripts,
-    losses_at,
-    parse_table,
-)
+from harness.faults.nft import Block, Standing, install_scripts, lift_scripts, losses_at, parse_table
 from harness.faults.policed import Policed, policed_at
 from harness.faults.policing import Flow
 from harness.faults.prepare import prepare
@@ -219,7 +212,7 @@ def test_a_healing_under_another_fault_goes_another_way_or_says_so(
     kernel: Callable[..., Kernel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is lost or cut between two nodes proves nothing; with some other node it may be proven."""
-    monkeypatch.setattr("harness.faults.nft.run_scripts", lambda _: None)
+    monkeypatch.setattr("harness.faults.leases.run_scripts", lambda _: None)
     found, cuts = kernel(2 * BYTES), Cuts(NODES)
     found.blocks.clear()
     cuts.install(7, losses_at(HERE, [THERE], 0.1))
@@ -235,7 +228,7 @@ def test_a_healing_under_another_fault_goes_another_way_or_says_so(
 
 def test_a_rate_disturbs_what_others_prove(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a rate packets are lost: neither a loss nor a delay is judged on such a way."""
-    monkeypatch.setattr("harness.faults.nft.run_scripts", lambda _: None)
+    monkeypatch.setattr("harness.faults.leases.run_scripts", lambda _: None)
     cuts = Cuts(NODES)
     cuts.install(1, OWN)
 

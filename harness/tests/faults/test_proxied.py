@@ -13,9 +13,9 @@ import pytest
 from harness.errors import FaultError, MissingAbility, NotExpressible, StackError
 from harness.faults.cut import Cut
 from harness.faults.degrade import latency
+from harness.faults.leases import Cuts
 from harness.faults.mechanism import Mechanism
 from harness.faults.nft import (
-    Cuts,
     clear_scripts,
     install_scripts,
     lease_scripts,

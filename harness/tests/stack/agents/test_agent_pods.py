@@ -19,7 +19,7 @@ from harness.stack.agents.agent_pods import LABEL, BlindNode, ThroughAgents
 from harness.stack.agents.remote import RemoteNode
 from harness.stack.kubernetes.pods import PodService
 from harness.stack.kubernetes.pods_seen import PodSeen
-from harness.tests.stack.agents.test_agents import Double, Exec
+from harness.tests.stack.agents.doubles import Double, Exec
 
 RUN = "20261126-1200-quickstart-4f2a"
 WORDS = 'pods "edge-agent-4f2a-1" is forbidden: violates PodSecurity "baseline:latest": hostPID=true'

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,103 +18,16 @@ from harness.faults.starve import Starvation
 from harness.faults.traffic import Way, arrived, can_speak, poured
 from harness.stack.agents import agents
 from harness.stack.agents.agents import Agent, beating
-from harness.stack.agents.notes import Notes
 from harness.stack.agents.pod_proc import start_ticks
 from harness.stack.agents.remote import Placed, RemoteNode, RemoteProcess, main_process
-from harness.stack.agents.serving import Serving, answered
 from harness.stack.agents.turns import Turned
-from harness.stack.kubernetes.lines import LineStream, output_of
 from harness.stack.namespaces.netns import Observer
 from harness.stack.running import run_at
 from harness.stack.seams import Distant, Done, Remote
+from harness.tests.stack.agents.doubles import Double, Exec
 from harness.waiting import NotYet, wait_for
 
 UID = "u-1"
-
-
-@dataclass
-class Websocket:
-    """What ``LineStream`` selects on."""
-
-    sock: socket.socket
-
-
-class Exec:
-    """An exec stream whose other end is a function from lines to lines; None ends the stream."""
-
-    def __init__(self, answers: Callable[[str], str | None]) -> None:
-        mine, self._theirs = socket.socketpair()
-        self.sock, self._answers, self._open = Websocket(mine), answers, True
-        self._ending = False
-        self._read: dict[int, str] = {}
-
-    def is_open(self) -> bool:
-        """See ``Channel``."""
-        return self._open
-
-    def update(self, timeout: float = 0) -> None:
-        """See ``Channel``."""
-        self._read[1] = self._read.get(1, "") + self.sock.sock.recv(65536).decode()
-        self._open = not self._ending
-
-    def read_channel(self, channel: int, timeout: float = 0) -> str:
-        """See ``Channel``."""
-        return self._read.pop(channel, "")
-
-    def write_stdin(self, data: str) -> None:
-        """See ``Channel``."""
-        answer = self._answers(data.rstrip("\n"))
-        if answer is None:
-            self._read[3] = "killed"
-            self._theirs.sendall(b"\n")
-            self._ending = True
-        elif answer:
-            # In two pieces: lines do not come whole.
-            self._theirs.sendall(answer[:5].encode())
-            self._theirs.sendall(f"{answer[5:]}\n".encode())
-
-    def close(self) -> None:
-        """See ``Channel``."""
-        self._open = False
-        self.sock.sock.close()
-        self._theirs.close()
-
-
-@dataclass
-class Double:
-    """An agent's far end that answers by the real verbs, or as a test says."""
-
-    folder: Path
-    found: list[list[object]] = field(default_factory=lambda: [[4, 9, "c"]])
-    opened: int = 0
-    dies: int = 0
-    """So many questions more end its stream."""
-    mute: bool = False
-    beats: int = 0
-
-    def __post_init__(self) -> None:
-        self.notes = Notes(self.folder)
-        self.serving = Serving(self.notes)
-
-    def open(self) -> Exec:
-        """A new stream."""
-        self.opened += 1
-        return Exec(self.answer)
-
-    def answer(self, line: str) -> str | None:
-        """What the agent says to *line*."""
-        asked = json.loads(line)
-        self.notes.beat()
-        if asked["id"] == 0:
-            self.beats += 1
-        if self.dies:
-            self.dies -= 1
-            return None
-        if self.mute and asked["id"]:
-            return ""
-        if asked["do"] == "find":
-            return json.dumps({"id": asked["id"], "found": self.found})
-        return json.dumps(answered(self.serving, line))
 
 
 @pytest.fixture
@@ -325,50 +236,6 @@ def test_commands_run_here_when_the_node_is_here() -> None:
             raise AssertionError(address, port, seconds)
 
     assert run_at(Here(), ["cat"], "text", seconds=5) == Done(0, "text", "")
-
-
-def test_a_stream_that_breaks_ends_with_its_words() -> None:
-    """Whoever waits for lines is told that none will come."""
-    ended: list[str] = []
-    stream = LineStream(Exec(lambda _line: None), lambda _line: None, ended.append)
-    stream.send("x")
-    wait_for(lambda: _ended(ended), what="the end", seconds=5, every=0.01)
-
-    assert ended == ["killed"]
-    assert not stream.is_open
-
-
-def _ended(ended: list[str]) -> None:
-    if not ended:
-        raise NotYet("it goes on")
-
-
-@dataclass
-class Binary:
-    """An exec stream that has ended, with so much to read."""
-
-    read: dict[int, bytes]
-
-    def is_open(self) -> bool:
-        """See ``Channel``."""
-        return False
-
-    def read_channel(self, channel: int, timeout: float = 0) -> bytes:
-        """See ``Channel``."""
-        return self.read.pop(channel, b"")
-
-    def close(self) -> None:
-        """See ``Channel``."""
-
-
-def test_output_is_whole_or_an_error() -> None:
-    """A command that failed gives no half of an archive for a whole one."""
-    good = Binary({1: b"\xff\x00", 3: b'{"status":"Success"}'})
-    assert b"".join(output_of(good, "tar", 1)) == b"\xff\x00"  # type: ignore[arg-type] # as far as it is used
-
-    bad = Binary({1: b"\xff", 2: b"no space", 3: b'{"status":"Failure"}'})
-    with pytest.raises(StackError, match="tar failed: no space"):
-        list(output_of(bad, "tar", 1))  # type: ignore[arg-type] # as far as it is used
 
 
 def test_starvation_is_given_and_proven_by_an_agent(agent: Agent, double: Double, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from harness.stack.agents.agents import Agent
 from harness.stack.agents.burning import Burned, burn, group_of, throttles
 from harness.stack.agents.pod_proc import start_ticks
 from harness.stack.agents.remote import RemoteProcess
-from harness.tests.stack.agents.test_agents import Double
+from harness.tests.stack.agents.doubles import Double
 
 STAT = "nr_periods 10\nnr_throttled 4\n"
 MILLI = 200

@@ -22,7 +22,7 @@ from harness.stack.agents.pod_signals import ended, lives, send
 from harness.stack.agents.remote import Placed, RemoteNode
 from harness.stack.namespaces import shaping
 from harness.stack.toxiproxy.in_front import Fronted, Toxiproxy
-from harness.tests.stack.agents.test_agents import Double
+from harness.tests.stack.agents.doubles import Double
 from harness.waiting import NotYet, wait_for
 
 UID = "u-1"

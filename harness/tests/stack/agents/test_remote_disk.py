@@ -21,7 +21,7 @@ from harness.stack.agents.remote_disk import RemoteClaims, RemoteDisk
 from harness.stack.agents.serving import Serving, answered
 from harness.stack.disks import DiskAt
 from harness.tests.faults.fakes import FakeProcess, FakeService
-from harness.tests.stack.agents.test_agents import Double
+from harness.tests.stack.agents.doubles import Double
 from harness.tests.stack.agents.test_volumes import CSI, PV, UID, Node, node
 
 __all__ = ["node"]
