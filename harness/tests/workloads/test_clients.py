@@ -20,6 +20,9 @@ from harness.workloads.sending import Sender
 from harness.workloads.spec import compacted, group, transactions, transfers
 from harness.workloads.writer import Writer
 
+QUIET = {"log_level": "0"}
+"""A client whose broker is not there says so for as long as it lives."""
+
 
 @pytest.fixture
 def bootstrap() -> Iterator[str]:
@@ -30,7 +33,7 @@ def bootstrap() -> Iterator[str]:
 
 def test_a_record_is_written_down_before_it_is_sent(tmp_path: Path) -> None:
     """With nobody there to take it there is an operation all the same, and it is unknown."""
-    plan = planned(tmp_path, group(), "127.0.0.1:1")
+    plan = planned(tmp_path, group(client=QUIET), "127.0.0.1:1")
     Sender(kit(plan, "feeder", 3), {}).send("group", 1)
     (sent,) = told(plan)
 
@@ -41,7 +44,7 @@ def test_a_record_is_written_down_before_it_is_sent(tmp_path: Path) -> None:
 
 def test_what_the_client_refuses_at_once_has_failed(tmp_path: Path) -> None:
     """A record that never came into the client's queue cannot be in the log."""
-    plan = planned(tmp_path, group(client={"queue.buffering.max.messages": "1"}), "127.0.0.1:1")
+    plan = planned(tmp_path, group(client=QUIET | {"queue.buffering.max.messages": "1"}), "127.0.0.1:1")
     sender = Sender(kit(plan, "feeder", 3), {})
     for _ in range(3):
         sender.send("group", 0)
