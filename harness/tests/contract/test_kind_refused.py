@@ -191,7 +191,8 @@ def test_an_operator_that_crashes_is_told_with_its_last_words(tmp_path: Path) ->
 
 def test_an_operator_that_looks_at_nothing_is_told_with_what_waited_for_it(tmp_path: Path) -> None:
     """It runs, its resource is taken, and nobody ever says a word about that."""
-    release = operator(tmp_path, "echo 'watching another namespace'; sleep infinity")
+    # Asked to end it does, as operators do: else its pod would be waited for, for its whole grace period.
+    release = operator(tmp_path, "trap exit TERM; echo 'watching another namespace'; sleep infinity & wait")
     definitions = crds.strimzi(crds.OLD, tmp_path)
     release.write_text(release.read_text() + "---\n" + yaml.safe_dump_all(definitions))
 
