@@ -99,9 +99,10 @@ class _Worker:
             return
 
     def tail(self) -> str:
-        """The last lines of its log, on one line."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return " / ".join(line.strip() for line in lines[-_TAIL_LINES:] if line.strip())
+        """The last lines of its log, on one line, each once; what is no trouble is left out."""
+        lines = (line.strip() for line in self.log.read_text(errors="replace").splitlines())
+        telling = [*dict.fromkeys(line for line in lines if line and " INFO " not in line)]
+        return " / ".join(telling[-_TAIL_LINES:])
 
 
 class Engine(Protocol):

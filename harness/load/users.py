@@ -18,7 +18,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -137,8 +137,8 @@ class Worker:
 
     def _send(self) -> None:
         """Let the users produce until the order to stop."""
-        housekeeping = gevent.spawn(self._keep_books)
-        polling = gevent.spawn(self._keep_polling)
+        housekeeping = gevent.spawn(self._keep, self._keep_books)
+        polling = gevent.spawn(self._keep, self._keep_polling)
         for greenlet in (housekeeping, polling):
             greenlet.link_exception(self._greenlet_failed)
         self.stopping.wait()
@@ -192,6 +192,14 @@ class Worker:
     def _poll(self) -> None:
         for producer in self._producers.values():
             self._fire(producer.poll())
+
+    def _keep(self, on: Callable[[], None]) -> None:
+        """Keep *on* doing; what it cannot do is one sentence, where gevent would print a traceback."""
+        try:
+            on()
+        except HarnessError as error:
+            print(error.sentence(), file=sys.stderr)  # noqa: T201 - the engine shows this line
+            self._fail(error)
 
     def _keep_polling(self) -> None:
         while True:

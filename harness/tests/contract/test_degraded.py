@@ -12,13 +12,21 @@ from typing import cast
 import pytest
 
 from harness.faults.degrade import bandwidth, disk_full, disk_read_only, latency, loss, starve
-from harness.faults.observed import marked_processes, stat_fields
+from harness.faults.observed import marked_processes
 from harness.faults.remains import broken_disks, disturbed_networks
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec
 from harness.tests.contract import inside
 from harness.tests.contract.doubles import double
-from harness.tests.contract.test_seal import _harness, _heal, _left_of, _ticks_now, _wait, _wait_until_empty
+from harness.tests.contract.test_seal import (
+    _hang,
+    _harness,
+    _heal,
+    _left_of,
+    _ticks_now,
+    _wait,
+    _wait_until_empty,
+)
 
 pytestmark = pytest.mark.contract
 
@@ -204,10 +212,7 @@ def test_heal_undoes_from_outside_what_a_hung_harness_degraded(tmp_path: Path) -
             if "watchdog" in process.command:
                 os.kill(process.pid, signal.SIGKILL)
         harness = _harness(keeper)
-        os.kill(harness, signal.SIGSTOP)
-        _wait(lambda: stat_fields(harness)[0] == "T", 5)
-        old = time.time() - 60
-        os.utime(tmp_path / "heartbeat", (old, old))
+        _hang(harness, tmp_path)
         code, words = _heal(run)
         left = _disturbed(run)
     finally:

@@ -11,12 +11,13 @@ from typing import cast
 
 import pytest
 
-from harness.faults.observed import marked_processes, stat_fields
+from harness.faults.observed import marked_processes
 from harness.faults.remains import disturbed_networks
 from harness.tests.contract import inside
 from harness.tests.contract.doubles import BOTH, double, server
 from harness.tests.contract.test_seal import (
     ALL,
+    _hang,
     _harness,
     _heal,
     _left_of,
@@ -146,10 +147,7 @@ def test_heal_ends_from_outside_a_proxy_that_a_hung_harness_left(tmp_path: Path)
         _wait((tmp_path / "ready").exists, 30)
         _stop_watchdog(run)
         harness = _harness(keeper)
-        os.kill(harness, signal.SIGSTOP)
-        _wait(lambda: stat_fields(harness)[0] == "T", 5)
-        old = time.time() - 60
-        os.utime(tmp_path / "heartbeat", (old, old))
+        _hang(harness, tmp_path)
         code, words = _heal(run)
         left = _disturbed(run)
         _wait(lambda: 0 <= _last_ms(tmp_path) < DELAY_MS / 2, 2)

@@ -6,6 +6,7 @@ What is planted lies in a namespace of its own, so whoever else uses the cluster
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -96,11 +97,16 @@ def prepared(*limits: Manifest) -> None:
     kubectl("--namespace", NAMESPACE, "create", "-f", "-", told=yaml.safe_dump_all(placed))
 
 
-def told(out: Path, *arguments: str, within: float) -> tuple[int, str]:
-    """Exit code and the one error of a run that comes to nothing *within* so many seconds of its start."""
+def command(out: Path, *arguments: str) -> list[str]:
+    """A run in a namespace of its own."""
     argv = [sys.executable, "-m", "harness", "run", *(arguments or ("quickstart",))]
     argv += ["--platform", "kind", "--reuse", "--out", str(out)]
-    argv += ["--set", f"kubernetes.namespace={NAMESPACE}"]
+    return [*argv, "--set", f"kubernetes.namespace={NAMESPACE}"]
+
+
+def told(out: Path, *arguments: str, within: float) -> tuple[int, str]:
+    """Exit code and the one error of a run that comes to nothing *within* so many seconds of its start."""
+    argv = command(out, *arguments)
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=RUN_S, check=False)
     assert "Traceback" not in done.stdout + done.stderr
     errors = ERROR.findall(done.stderr)
@@ -202,6 +208,35 @@ def test_an_operator_that_looks_at_nothing_is_told_with_what_waited_for_it(tmp_p
     assert "Kafka edge-kafka to be ready took longer than" in error
     assert "its operator says nothing of it" in error
     assert "it said: watching another namespace" in error
+
+
+def test_reports_that_fill_their_disk_end_the_run_in_one_sentence(tmp_path: Path) -> None:
+    """The ledger cannot go on: no more is sent, nobody reads a traceback, and the stack is taken away."""
+    out = tmp_path / "out"
+    out.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1100m,mode=0700", "reports", str(out)], check=True)
+    try:
+        with subprocess.Popen(command(out), cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
+            wait_for(lambda: _begun(out), what="the ledger", seconds=RUN_S, every=0.5)
+            _fill(out)
+            _, said = running.communicate(timeout=RUN_S)
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+
+    assert running.returncode == ExitCode.BAD_INPUT
+    assert ": No space left on device. Fix: free space there" in said.splitlines()[-1]
+    assert not re.search(r"Traceback|raise |Error: ", said)
+
+
+def _begun(out: Path) -> None:
+    if not any(out.glob("*/ledger/attempts-*")):
+        raise NotYet("no attempt is written down")
+
+
+def _fill(folder: Path) -> None:
+    with contextlib.suppress(OSError), open(folder / "filler", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 20))
 
 
 def operator(folder: Path, does: str) -> Path:

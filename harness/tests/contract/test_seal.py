@@ -16,7 +16,14 @@ from typing import NamedTuple, cast
 import pytest
 
 from harness.clock import MONOTONIC
-from harness.faults.observed import marked_processes, namespace, pids, start_ticks, stat_fields
+from harness.faults.observed import (
+    marked_processes,
+    namespace,
+    pids,
+    start_ticks,
+    stat_fields,
+    thread_states,
+)
 from harness.faults.selectors import broker, clients, leader_of, together
 from harness.faults.spec import isolate, kill, partition, pause, split, terminate
 from harness.tests.contract import inside
@@ -249,9 +256,7 @@ def test_heal_undoes_from_outside_what_a_hung_harness_left(tmp_path: Path) -> No
         for process in marked_processes(run):
             if "watchdog" in process.command:
                 os.kill(process.pid, signal.SIGKILL)
-        os.kill(harness, signal.SIGSTOP)
-        old = time.time() - 60
-        os.utime(tmp_path / "heartbeat", (old, old))
+        _hang(harness, tmp_path)
         hung = _heal(run)
         again = _heal(run)
         _wait(lambda: _looks(tmp_path)[-1] == (True, "S"), 2)
@@ -267,6 +272,14 @@ def test_heal_undoes_from_outside_what_a_hung_harness_left(tmp_path: Path) -> No
     assert "delete the cuts at broker-1: done" in hung[1]
     assert (0, False) == (again[0], "resume" in again[1])
     assert (0, []) == (ended[0], marked_processes(run))
+
+
+def _hang(harness: int, folder: Path) -> None:
+    """Stop *harness*, which last beat a minute ago: only once all of it stands still it beats no more."""
+    os.kill(harness, signal.SIGSTOP)
+    _wait(lambda: set(thread_states(harness)) == {"T"}, 5)
+    old = time.time() - 60
+    os.utime(folder / "heartbeat", (old, old))
 
 
 def _heal(run: str, *options: str) -> tuple[int, str]:

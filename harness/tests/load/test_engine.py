@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -236,6 +236,50 @@ def test_frozen_worker_is_killed_in_time(
 
     assert seconds_between(begin, MONOTONIC.now()) < 5
     assert (totals.clean, totals.detail) == (False, "load worker 0 did not end in time and was killed")
+
+
+FULL = """
+import errno, os, sys
+from pathlib import Path
+from harness.load import books, users
+from harness.rundir import unwritable
+
+first = books.Books.keep_up
+
+def keep_up(self, state):
+    raise unwritable(Path("attempts"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+def begun(self, state):
+    first(self, state)
+    books.Books.keep_up = keep_up
+
+books.Books.keep_up = begun
+os._exit(users.main(sys.argv[1:]))
+"""
+"""A worker whose disk is full as soon as it has said that it sends."""
+
+
+def test_a_full_disk_ends_a_worker_in_one_sentence(
+    broker: MockProcess, engines: list[LoadEngine], tmp_path: Path
+) -> None:
+    """What cannot be written down is not sent any more, and who reads why reads no traceback."""
+    plan = planned(broker, tmp_path)
+
+    def full(argv: Sequence[str]) -> list[str]:
+        return [sys.executable, "-c", FULL, *argv[-3:]]
+
+    engines.append(LoadEngine(plan, enter=full, folder=tmp_path / "work", logs=tmp_path / "logs"))
+    engines[0].start()
+
+    def observe() -> None:
+        if engines[0].is_alive():
+            raise NotYet("it sends")
+
+    wait_for(observe, what="the worker's end", seconds=10)
+    assert engines[0].trouble() == (
+        "load worker 0 ended: cannot write attempts: No space left on device. "
+        "Fix: free space there, or choose another folder with --out"
+    )
 
 
 def test_second_load_of_one_name_is_refused(
