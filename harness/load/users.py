@@ -20,6 +20,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -117,10 +118,8 @@ class Worker:
         if self._waiting == len(self._producers):
             self.spawned.set()
         self.ordered.wait()
-        if self.plan.saturating:
-            self._produce_closed(user)
-        else:
-            self._produce_open(user)
+        producing = self._produce_closed if self.plan.saturating else self._produce_open
+        self._keep(partial(producing, user))
 
     def order_start(self, instant: int) -> None:
         """Let the first batch be due at *instant*."""
@@ -194,7 +193,7 @@ class Worker:
             self._fire(producer.poll())
 
     def _keep(self, on: Callable[[], None]) -> None:
-        """Keep *on* doing; what it cannot do is one sentence, where gevent would print a traceback."""
+        """Keep *on* doing; what it cannot do is one sentence, where gevent and Locust print a traceback."""
         try:
             on()
         except HarnessError as error:

@@ -241,45 +241,48 @@ def test_frozen_worker_is_killed_in_time(
 FULL = """
 import errno, os, sys
 from pathlib import Path
-from harness.load import books, users
+from harness.load import books, session, users
 from harness.rundir import unwritable
 
-first = books.Books.keep_up
+owner, name = {{"books": (books.Books, "keep_up"), "session": (session.Session, "attempt")}}["{part}"]
+first = getattr(owner, name)
 
-def keep_up(self, state):
+def full(self, *_):
     raise unwritable(Path("attempts"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
-def begun(self, state):
-    first(self, state)
-    books.Books.keep_up = keep_up
+def once(self, *given):
+    setattr(owner, name, full)
+    return first(self, *given)
 
-books.Books.keep_up = begun
+setattr(owner, name, once)
 os._exit(users.main(sys.argv[1:]))
 """
-"""A worker whose disk is full as soon as it has said that it sends."""
+"""A worker whose disk is full as soon as it sends: what keeps its books notices, or what sends."""
 
 
+@pytest.mark.parametrize("part", ["books", "session"])
 def test_a_full_disk_ends_a_worker_in_one_sentence(
-    broker: MockProcess, engines: list[LoadEngine], tmp_path: Path
+    broker: MockProcess, engines: list[LoadEngine], tmp_path: Path, part: str
 ) -> None:
     """What cannot be written down is not sent any more, and who reads why reads no traceback."""
     plan = planned(broker, tmp_path)
 
     def full(argv: Sequence[str]) -> list[str]:
-        return [sys.executable, "-c", FULL, *argv[-3:]]
+        return [sys.executable, "-c", FULL.format(part=part), *argv[-3:]]
 
     engines.append(LoadEngine(plan, enter=full, folder=tmp_path / "work", logs=tmp_path / "logs"))
     engines[0].start()
+    wait_for(lambda: _ended(engines[0]), what="the worker's end", seconds=10)
 
-    def observe() -> None:
-        if engines[0].is_alive():
-            raise NotYet("it sends")
-
-    wait_for(observe, what="the worker's end", seconds=10)
     assert engines[0].trouble() == (
         "load worker 0 ended: cannot write attempts: No space left on device. "
         "Fix: free space there, or choose another folder with --out"
     )
+
+
+def _ended(engine: LoadEngine) -> None:
+    if engine.is_alive():
+        raise NotYet("it sends")
 
 
 def test_second_load_of_one_name_is_refused(
