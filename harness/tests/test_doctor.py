@@ -19,9 +19,6 @@ from harness.stack.artifacts import Jar, write_lock
 from harness.stack.delays import Delays
 from harness.stack.namespaces import trial
 
-# One after the other: what these do or see is every marked process of the machine.
-pytestmark = pytest.mark.xdist_group("machine")
-
 GOOD = Check("ip", ok=True, detail="/usr/bin/ip")
 WARNED = Check("jars", ok=False, detail="0 of 45", fix="nothing to do", needed=False)
 BAD = Check("nft", ok=False, detail="not in PATH", fix="sudo apt-get install nftables")

@@ -16,8 +16,8 @@ from harness.faults import ending, heal
 from harness.faults.heal import NOTHING
 from harness.faults.observed import namespace, start_ticks
 
-# One after the other: what these do or see is every marked process of the machine.
-pytestmark = pytest.mark.xdist_group("machine")
+# Not beside others: what these do or see is every marked process of the machine.
+pytestmark = pytest.mark.contract
 
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 WAITS = "import time; print(flush=True); time.sleep(60)"

@@ -25,8 +25,8 @@ from harness.stack.kind.machine_disks import MachineDisk
 from harness.stack.kind.machines import CORDONED, START
 from harness.tests.stack.docked import install
 
-# One after the other: what these do or see is every marked process of the machine.
-pytestmark = pytest.mark.xdist_group("machine")
+# Not beside others: what these do or see is every marked process of the machine.
+pytestmark = pytest.mark.contract
 
 Spawn = Callable[..., subprocess.Popen[bytes]]
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]

@@ -33,6 +33,9 @@ from harness.tests.webserver import Answers, WebServer
 
 STACKS = bundle.fixtures() / "stacks"
 POD = "edge-vector-0"
+RUN = f"r-{os.getpid()}"
+"""Nobody else's: who tests beside us has processes with marks, too."""
+
 PAGE = 'vector_component_received_events_total{component_type="prometheus_scrape"} 12 1\n'
 CROSSED = '√ Loaded ["/etc/edge/vector.toml"]\n\nComponent errors\n----------------\nx Sink "o": no region\n'
 ENDED = "INFO vector: Vector has started.\nINFO vector: Vector has stopped.\n"
@@ -101,7 +104,7 @@ def container(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[byte
 
 def started() -> subprocess.Popen[bytes]:
     """A process with the marks of the agent's container that says when it has begun."""
-    marks = {**os.environ, "HARNESS_NODE": POD, "HARNESS_RUN": "r1"}
+    marks = {**os.environ, "HARNESS_NODE": POD, "HARNESS_RUN": RUN}
     argv = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
     process = subprocess.Popen(argv, env=marks, stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -125,7 +128,7 @@ def definition(server: WebServer) -> StackDefinition:
 def assembly(server: WebServer, folder: Path, parts: Parts) -> Assembly:
     """What the agent's pod is made from."""
     software = Software(find_java(), {})
-    return Assembly(definition(server), STACKS / "edge", software, parts, folder, {"HARNESS_RUN": "r1"})
+    return Assembly(definition(server), STACKS / "edge", software, parts, folder, {"HARNESS_RUN": RUN})
 
 
 def standing(folder: Path) -> BootedStack:
@@ -142,7 +145,7 @@ def manifests() -> Iterator[Manifest]:
 
 def grip(api: Api) -> OwnMachine:
     """That of a harness on the cluster's own machine."""
-    return OwnMachine("r1", api, KindMachines())
+    return OwnMachine(RUN, api, KindMachines())
 
 
 def an_agent(api: Api, folder: Path, server: WebServer) -> PodAgent:

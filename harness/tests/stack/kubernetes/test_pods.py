@@ -21,6 +21,9 @@ from harness.stack.process import KnownProcess
 from harness.stack.seams import Passive, Supervised, Wired
 from harness.waiting import NotYet, wait_for
 
+RUN = f"r-{os.getpid()}"
+"""Nobody else's: who tests beside us has processes with marks, too."""
+
 # What ip does, in a folder of the test's own: a name is a file on which a network is mounted.
 _IP = """\
 #!/bin/sh -e
@@ -67,7 +70,7 @@ def followed(pids: list[int]) -> FollowedNode:
     return FollowedNode("edge-kafka-0", "broker", (9092,), lambda: pids[-1] if pids else 0, interface="lo")
 
 
-def started(node: str = "edge-kafka-0", run: str = "r1") -> subprocess.Popen[bytes]:
+def started(node: str = "edge-kafka-0", run: str = RUN) -> subprocess.Popen[bytes]:
     """A process with the marks of a container."""
     marks = {**os.environ, "HARNESS_NODE": node, "HARNESS_RUN": run}
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=marks)
@@ -85,16 +88,16 @@ def container(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[byte
 
 def a_service() -> PodService:
     """What runs in the pod."""
-    node = FollowedNode("edge-kafka-0", "broker", (9092,), partial(main_process, "edge-kafka-0", "r1"))
+    node = FollowedNode("edge-kafka-0", "broker", (9092,), partial(main_process, "edge-kafka-0", RUN))
     return PodService(node, lambda _s: "it serves", lambda _n: "its last words")
 
 
 def test_a_container_is_known_by_its_marks(container: subprocess.Popen[bytes]) -> None:
     """The node's name and the run's id name one process; another run's is nobody's."""
-    wait_for(lambda: _is(container.pid, "r1"), what="its marks", seconds=5)
+    wait_for(lambda: _is(container.pid, RUN), what="its marks", seconds=5)
 
     assert main_process("edge-kafka-0", "r2") == 0
-    assert main_process("edge-kafka-1", "r1") == 0
+    assert main_process("edge-kafka-1", RUN) == 0
 
 
 def _is(pid: int, run: str) -> None:
@@ -120,7 +123,7 @@ def _in(process: KnownProcess, *, stopped: bool) -> None:
 def test_a_dead_container_stays_the_last_one_until_the_next(container: subprocess.Popen[bytes]) -> None:
     """Between a death and the kubelet's start the service still knows who died; then it knows the new one."""
     service = a_service()
-    wait_for(lambda: _is(container.pid, "r1"), what="its marks", seconds=5)
+    wait_for(lambda: _is(container.pid, RUN), what="its marks", seconds=5)
     first = service.process
     first.send(signal.SIGKILL)
     container.wait()
