@@ -28,7 +28,7 @@ from harness.history.operations import (
     Reader,
     Send,
 )
-from harness.ledger.evidence import Evidence, Ints
+from harness.ledger.evidence import Evidence, Ints, Reads
 from harness.model import (
     EnvironmentSeen,
     FencePassed,
@@ -117,11 +117,19 @@ def _sequences(first: Ints, count: Ints) -> Ints:
 
 
 def _fences(evidence: Evidence) -> dict[int, Passed]:
-    """The fences that prove something: complete, passed after the load, of a ledger that was not cut."""
+    """The fences that prove something: complete, after the load, of this reading, of an uncut ledger."""
     passed, ended = evidence.last(FencePassed), evidence.last(LoadEnded)
     if passed is None or ended is None or ended.t > passed.t or evidence.tail_cut:
         return {}
-    return {each.partition: each for each in passed.fences if each.complete}
+    whole = (each for each in passed.fences if each.complete)
+    return {each.partition: each for each in whole if not _overrun(evidence.reads, each)}
+
+
+def _overrun(reads: Reads, fence: Passed) -> bool:
+    """Whether a record came back from where the fence's sentinel lies, or from where its reader never was."""
+    first, end = reads.first_offset, reads.first_offset + reads.count
+    over = (end > fence.position) | ((first <= fence.sentinel_offset) & (fence.sentinel_offset < end))
+    return bool((over & (reads.partition == fence.partition) & (reads.state == ReadState.GOOD)).any())
 
 
 def _fence(passed: Passed) -> Fence:

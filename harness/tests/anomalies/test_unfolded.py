@@ -72,7 +72,9 @@ def test_both_agree_on_what_is_lost_repeated_or_made_up(drawn: list[Batch], read
             assert disordered == any_of(own, "order_per_key")
 
 
+# A record came back from where the sentinel of a fence lies: that is the fence of another reading.
 @settings(max_examples=60, deadline=None)
+@example([Batch(0, 1, 3, "fine")], Reading(again=0, start=(2, 0, 0), fences=("other", "whole", "whole")))
 @given(batches(LEGAL * 2 + IN_PLACE), ANYHOW)
 def test_nothing_is_lost_that_the_ledger_does_not_prove(drawn: list[Batch], reading: Reading) -> None:
     """However the log was read, an unfolded ledger proves no more than its fences do."""
