@@ -67,5 +67,6 @@ def test_a_renewal_that_arrives_late_hides_no_gap(
     cuts.install(1, made.blocks)
     monkeypatch.setattr("harness.faults.leases.run_scripts", lambda _scripts: clock.sleep(took))
     cuts.renew()
+    cuts.close()
 
     assert cuts.lapsed(made.blocks) == (made.blocks if lapsed else frozenset())
