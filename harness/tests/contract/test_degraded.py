@@ -16,17 +16,8 @@ from harness.faults.observed import marked_processes
 from harness.faults.remains import broken_disks, disturbed_networks
 from harness.faults.selectors import broker
 from harness.faults.spec import FaultSpec
-from harness.tests.contract import inside
+from harness.tests.contract import inside, outside
 from harness.tests.contract.doubles import double
-from harness.tests.contract.test_seal import (
-    _hang,
-    _harness,
-    _heal,
-    _left_of,
-    _ticks_now,
-    _wait,
-    _wait_until_empty,
-)
 
 pytestmark = pytest.mark.contract
 
@@ -165,13 +156,13 @@ def test_a_killed_harness_leaves_no_degraded_part(point: int, tmp_path: Path) ->
     """SIGKILL with the faults half-way or all in force leaves no process and no namespace after 6 s."""
     keeper = inside.start("all_degraded", tmp_path, point)
     try:
-        _wait((tmp_path / "at.json").exists, 30)
+        outside.wait((tmp_path / "at.json").exists, 30)
         at = _told(tmp_path)
-        os.kill(_harness(keeper) if point % 4 else keeper.pid, signal.SIGKILL)
+        os.kill(outside.harness_in(keeper) if point % 4 else keeper.pid, signal.SIGKILL)
 
-        born_by = _ticks_now()
-        _wait_until_empty(
-            lambda: _left_of(tmp_path.name, set(cast("list[int]", at["namespaces"])), born_by), 6
+        born_by = outside.ticks_now()
+        outside.wait_until_empty(
+            lambda: outside.left_of(tmp_path.name, set(cast("list[int]", at["namespaces"])), born_by), 6
         )
     finally:
         keeper.kill()
@@ -189,11 +180,11 @@ def test_a_stopped_harness_degrades_nothing_for_longer_than_a_lease(tmp_path: Pa
     """SIGSTOP on the harness: kernel and watchdog end loss, limit, full disk and stops in 6 s."""
     keeper = inside.start("all_degraded", tmp_path, -1)
     try:
-        _wait((tmp_path / "ready").exists, 30)
+        outside.wait((tmp_path / "ready").exists, 30)
         assert {"lossy", "throttled", "full"} <= _disturbed(tmp_path.name)
-        os.kill(_harness(keeper), signal.SIGSTOP)
+        os.kill(outside.harness_in(keeper), signal.SIGSTOP)
         stopped = time.monotonic()
-        _wait(lambda: not _disturbed(tmp_path.name), 10)
+        outside.wait(lambda: not _disturbed(tmp_path.name), 10)
         healed = time.monotonic() - stopped
     finally:
         keeper.kill()
@@ -207,13 +198,13 @@ def test_heal_undoes_from_outside_what_a_hung_harness_degraded(tmp_path: Path) -
     """`heal` from another shell, with the watchdog dead: disks are whole and cables quick again."""
     run, keeper = tmp_path.name, inside.start("all_degraded", tmp_path, -1)
     try:
-        _wait((tmp_path / "ready").exists, 30)
+        outside.wait((tmp_path / "ready").exists, 30)
         for process in marked_processes(run):
             if "watchdog" in process.command:
                 os.kill(process.pid, signal.SIGKILL)
-        harness = _harness(keeper)
-        _hang(harness, tmp_path)
-        code, words = _heal(run)
+        harness = outside.harness_in(keeper)
+        outside.hang(harness, tmp_path)
+        code, words = outside.heal(run)
         left = _disturbed(run)
     finally:
         keeper.kill()

@@ -13,18 +13,9 @@ import pytest
 
 from harness.faults.observed import marked_processes
 from harness.faults.remains import disturbed_networks
-from harness.tests.contract import inside
+from harness.tests.contract import inside, outside
 from harness.tests.contract.doubles import BOTH, double, server
-from harness.tests.contract.test_seal import (
-    ALL,
-    _hang,
-    _harness,
-    _heal,
-    _left_of,
-    _ticks_now,
-    _wait,
-    _wait_until_empty,
-)
+from harness.tests.contract.test_seal import ALL
 
 pytestmark = pytest.mark.contract
 
@@ -85,13 +76,13 @@ def test_a_killed_harness_leaves_nobody_behind_a_proxy(point: int, tmp_path: Pat
     """SIGKILL at any step with the proxy in place leaves no process and no namespace after 6 s."""
     keeper = inside.start("held_behind_a_proxy", tmp_path, [str(double(tmp_path)), point])
     try:
-        _wait((tmp_path / "at.json").exists, 30)
+        outside.wait((tmp_path / "at.json").exists, 30)
         at = json.loads((tmp_path / "at.json").read_text())
         assert any(process.fault for process in marked_processes(tmp_path.name))
-        os.kill(_harness(keeper) if point % 2 else keeper.pid, signal.SIGKILL)
+        os.kill(outside.harness_in(keeper) if point % 2 else keeper.pid, signal.SIGKILL)
 
-        born_by = _ticks_now()
-        _wait_until_empty(lambda: _left_of(tmp_path.name, set(at["namespaces"]), born_by), 6)
+        born_by = outside.ticks_now()
+        outside.wait_until_empty(lambda: outside.left_of(tmp_path.name, set(at["namespaces"]), born_by), 6)
     finally:
         keeper.kill()
         keeper.wait()
@@ -102,12 +93,12 @@ def test_a_stopped_harness_delays_nobody_for_longer_than_a_lease(tmp_path: Path)
     """SIGSTOP on the harness: the kernel leads nobody to the proxy any more, the watchdog ends it."""
     keeper = inside.start("held_behind_a_proxy", tmp_path, [str(double(tmp_path)), -1])
     try:
-        _wait((tmp_path / "ready").exists, 30)
-        _wait(lambda: _last_ms(tmp_path) >= DELAY_MS, 5)
-        harness = _harness(keeper)
+        outside.wait((tmp_path / "ready").exists, 30)
+        outside.wait(lambda: _last_ms(tmp_path) >= DELAY_MS, 5)
+        harness = outside.harness_in(keeper)
         os.kill(harness, signal.SIGSTOP)
         stopped = time.monotonic()
-        _wait(lambda: not _disturbed(tmp_path.name) and 0 <= _last_ms(tmp_path) < DELAY_MS / 2, 10)
+        outside.wait(lambda: not _disturbed(tmp_path.name) and 0 <= _last_ms(tmp_path) < DELAY_MS / 2, 10)
         healed = time.monotonic() - stopped
         os.kill(harness, signal.SIGCONT)
         (tmp_path / "go-on").touch()
@@ -126,11 +117,11 @@ def test_the_kernel_alone_ends_a_delay(tmp_path: Path) -> None:
     """With harness and watchdog stopped the proxy lives on, and nobody is led to it any more."""
     keeper = inside.start("held_behind_a_proxy", tmp_path, [str(double(tmp_path)), -1])
     try:
-        _wait((tmp_path / "ready").exists, 30)
-        _wait(lambda: _last_ms(tmp_path) >= DELAY_MS, 5)
+        outside.wait((tmp_path / "ready").exists, 30)
+        outside.wait(lambda: _last_ms(tmp_path) >= DELAY_MS, 5)
         _stop_watchdog(tmp_path.name)
-        os.kill(_harness(keeper), signal.SIGSTOP)
-        _wait(lambda: 0 <= _last_ms(tmp_path) < DELAY_MS / 2, 6.5)
+        os.kill(outside.harness_in(keeper), signal.SIGSTOP)
+        outside.wait(lambda: 0 <= _last_ms(tmp_path) < DELAY_MS / 2, 6.5)
         left = _disturbed(tmp_path.name)
     finally:
         keeper.kill()
@@ -144,13 +135,13 @@ def test_heal_ends_from_outside_a_proxy_that_a_hung_harness_left(tmp_path: Path)
     run = tmp_path.name
     keeper = inside.start("held_behind_a_proxy", tmp_path, [str(double(tmp_path)), -1])
     try:
-        _wait((tmp_path / "ready").exists, 30)
+        outside.wait((tmp_path / "ready").exists, 30)
         _stop_watchdog(run)
-        harness = _harness(keeper)
-        _hang(harness, tmp_path)
-        code, words = _heal(run)
+        harness = outside.harness_in(keeper)
+        outside.hang(harness, tmp_path)
+        code, words = outside.heal(run)
         left = _disturbed(run)
-        _wait(lambda: 0 <= _last_ms(tmp_path) < DELAY_MS / 2, 2)
+        outside.wait(lambda: 0 <= _last_ms(tmp_path) < DELAY_MS / 2, 2)
     finally:
         keeper.kill()
         keeper.wait()

@@ -5,28 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import pytest
 
-from harness.clock import MONOTONIC
 from harness.faults.observed import (
     marked_processes,
-    namespace,
-    pids,
-    start_ticks,
-    stat_fields,
-    thread_states,
 )
 from harness.faults.selectors import broker, clients, leader_of, together
 from harness.faults.spec import isolate, kill, partition, pause, split, terminate
-from harness.tests.contract import inside
+from harness.tests.contract import inside, outside
 
 pytestmark = pytest.mark.contract
 
@@ -164,7 +156,6 @@ def test_a_process_fault_hits_its_process_and_is_undone(name: str, tmp_path: Pat
     assert (same_process, wiped) == (seen["same_process"], seen["wiped"])
 
 
-KINDS = ("net", "pid", "mnt")
 SWEEP_POINTS = 32
 """Before and after each of five lines of three faults, and inside each block."""
 
@@ -189,14 +180,14 @@ def _killed_at(point: int, folder: Path) -> Counted:
     """Kill a harness at *point*; what it leaves must be gone 6 s later."""
     keeper = inside.start("sweep", folder, point)
     try:
-        _wait((folder / "at.json").exists, 20)
+        outside.wait((folder / "at.json").exists, 20)
         at = json.loads((folder / "at.json").read_text())
-        harness = _harness(keeper)
+        harness = outside.harness_in(keeper)
         # Half of the points kill the harness itself, half the process that a person started.
         os.kill(harness if point % 2 else keeper.pid, signal.SIGKILL)
 
-        born_by = _ticks_now()
-        _wait_until_empty(lambda: _left_of(folder.name, set(at["namespaces"]), born_by), 6)
+        born_by = outside.ticks_now()
+        outside.wait_until_empty(lambda: outside.left_of(folder.name, set(at["namespaces"]), born_by), 6)
     finally:
         keeper.kill()
         keeper.wait()
@@ -223,12 +214,12 @@ def test_a_stopped_harness_heals_within_a_lease(tmp_path: Path) -> None:
     """SIGSTOP on the harness ends its cut and its pause in 3 to 6 s, and it knows when it comes back."""
     keeper = inside.start("stopped_harness", tmp_path)
     try:
-        _wait((tmp_path / "ready").exists, 20)
-        _wait(lambda: len(_looks(tmp_path)) > 3, 5)
-        harness = _harness(keeper)
+        outside.wait((tmp_path / "ready").exists, 20)
+        outside.wait(lambda: len(_looks(tmp_path)) > 3, 5)
+        harness = outside.harness_in(keeper)
         os.kill(harness, signal.SIGSTOP)
         stopped = time.monotonic()
-        _wait(lambda: _looks(tmp_path)[-1] == (True, "S"), 10)
+        outside.wait(lambda: _looks(tmp_path)[-1] == (True, "S"), 10)
         healed = time.monotonic() - stopped
         looks = _looks(tmp_path)
         os.kill(harness, signal.SIGCONT)
@@ -250,17 +241,17 @@ def test_heal_undoes_from_outside_what_a_hung_harness_left(tmp_path: Path) -> No
     # The lease outlasts the test: nothing but heal may end the cut.
     keeper = inside.start("stopped_harness", tmp_path, given=600)
     try:
-        _wait((tmp_path / "ready").exists, 20)
-        alive = _heal(run)
-        harness = _harness(keeper)
+        outside.wait((tmp_path / "ready").exists, 20)
+        alive = outside.heal(run)
+        harness = outside.harness_in(keeper)
         for process in marked_processes(run):
             if "watchdog" in process.command:
                 os.kill(process.pid, signal.SIGKILL)
-        _hang(harness, tmp_path)
-        hung = _heal(run)
-        again = _heal(run)
-        _wait(lambda: _looks(tmp_path)[-1] == (True, "S"), 2)
-        ended = _heal(run, "--abort")
+        outside.hang(harness, tmp_path)
+        hung = outside.heal(run)
+        again = outside.heal(run)
+        outside.wait(lambda: _looks(tmp_path)[-1] == (True, "S"), 2)
+        ended = outside.heal(run, "--abort")
         keeper.wait(10)
     finally:
         keeper.kill()
@@ -274,26 +265,6 @@ def test_heal_undoes_from_outside_what_a_hung_harness_left(tmp_path: Path) -> No
     assert (0, []) == (ended[0], marked_processes(run))
 
 
-def _hang(harness: int, folder: Path) -> None:
-    """Stop *harness*, which last beat a minute ago: only once all of it stands still it beats no more."""
-    os.kill(harness, signal.SIGSTOP)
-    _wait(lambda: set(thread_states(harness)) == {"T"}, 5)
-    old = time.time() - 60
-    os.utime(folder / "heartbeat", (old, old))
-
-
-def _heal(run: str, *options: str) -> tuple[int, str]:
-    argv = [sys.executable, "-m", "harness.faults.heal", "--run", run, *options]
-    root = Path(__file__).resolve().parents[3]
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=root, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
-def _harness(keeper: subprocess.Popen[str]) -> int:
-    children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()
-    return int(children[0])
-
-
 def _looks(folder: Path) -> list[tuple[bool, str]]:
     try:
         lines = (folder / "seen.jsonl").read_text().splitlines(keepends=True)
@@ -301,37 +272,3 @@ def _looks(folder: Path) -> list[tuple[bool, str]]:
         return []
     whole = [json.loads(line) for line in lines if line.endswith("\n")]
     return [(look["connects"], look["state"]) for look in whole]
-
-
-def _left_of(run: str, namespaces: set[int], born_by: int) -> list[str]:
-    """Every process that carries the run's mark or lives in one of its namespaces."""
-    marked = {process.pid for process in marked_processes(run)}
-    inside_them = {pid for pid in pids() if {namespace(pid, kind) for kind in KINDS} & namespaces}
-    # The kernel gives a dead namespace's number to the next one: who was born later is a stranger.
-    inside_them = {pid for pid in inside_them if start_ticks(pid) <= born_by}
-    return [f"{pid} {stat_fields(pid)[:1]} {_command(pid)}" for pid in sorted(marked | inside_them)]
-
-
-def _ticks_now() -> int:
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:120]
-    except OSError:
-        return "gone"
-
-
-def _wait_until_empty(look: Callable[[], list[str]], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while left := look():
-        assert time.monotonic() < deadline, f"left after {seconds:g} s: {left}"
-        MONOTONIC.sleep(0.02)
-
-
-def _wait(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s"
-        MONOTONIC.sleep(0.02)
